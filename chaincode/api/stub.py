@@ -5,7 +5,7 @@ Rules every implementation keeps:
 1. A transaction reads committed state: it never sees its own writes, nor those of a contract it called.
 2. An absent key reads as b"". Writing b"" is refused (EMPTY_VALUE).
 3. Keys and values are checked by `chaincode.api.composite`.
-4. Ranges are half-open, in the order of the keys' UTF-8 bytes, and lazy: taking the first ten reads ten.
+4. Ranges are half-open, in the order of the keys' UTF-8 bytes. They should be lazy: whoever takes ten, reads ten.
 5. Every key read is in the read set; a range is re-checked for phantoms at commit, except in private data.
 6. A paged query belongs to queries; a transaction that also writes is refused (PHANTOM_RISK).
 7. Private data is read by members of the collection where it says so (NOT_A_MEMBER); its hashes by everybody.
