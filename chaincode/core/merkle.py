@@ -49,7 +49,7 @@ def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> bool:
-    """Whether the proof shows that the leaf hash is at `index` of the tree with this size and root (section 2.1.3.2)."""
+    """Whether the leaf hash is proven to be at `index` of the tree with this size and root (section 2.1.3.2)."""
     if not 0 <= index < size:
         return False
     position, last, computed = index, size - 1, leaf

@@ -1,0 +1,37 @@
+"""How a service's process starts and fails: one clear line and exit code 2 for what an operator has to mend."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import uvloop
+
+from services.common import logs
+from services.common.config import ConfigError
+
+EXIT_CONFIG = 2
+
+
+def run(service: str, main: Callable[[Path], Awaitable[None]]) -> None:
+    """Parses `--config FILE` and runs `main` with it until it returns. Never returns by itself: exits 0, or 2."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML or TOML configuration")
+    arguments = parser.parse_args()
+    logs.configure(service)
+
+    async def start() -> None:
+        await main(arguments.config)
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(start())
+    except ConfigError as error:
+        print(f"salus-{service}: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_CONFIG) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    raise SystemExit(0)
