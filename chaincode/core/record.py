@@ -1,8 +1,8 @@
 """The decision record: what is kept of one answer, or refusal, of a model. Pure.
 
-A record is canonical JSON, signed and kept verbatim. What it holds follows EU AI Act Art. 12 and 19, 21 CFR Part 11, ONC
-HTI-1 and HL7's AI Transparency on FHIR. The record and the model's input are private; public is a commitment to
-each: SHA-256(salt || bytes) with a salt of 16 bytes, so that nobody can guess the content from it.
+A record is canonical JSON, signed and kept verbatim. What it holds follows EU AI Act Art. 12 and 19, 21 CFR Part 11,
+ONC HTI-1 and HL7 AI Transparency on FHIR. The record and the input of the model are private; public is a commitment
+to each: SHA-256(salt || bytes) with a salt of 16 bytes, so that nobody can guess the content from it.
 """
 
 from __future__ import annotations
