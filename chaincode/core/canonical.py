@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any, NoReturn
+
+# Of a whole number, sign included: what 64 bits hold.
+MAX_DIGITS = 20
 
 
 def encode(value: Any) -> bytes:
@@ -21,9 +25,16 @@ def encode(value: Any) -> bytes:
 
 
 def decode(data: bytes) -> Any:
-    """The value of JSON bytes. Raises ValueError for anything but one JSON document, NaN and repeated keys included."""
+    """The value of JSON bytes. Raises ValueError for anything but one JSON document, and for NaN, repeated keys and
+    numbers that no double holds."""
     try:
-        return json.loads(data.decode(), parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        return json.loads(
+            data.decode(),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_unique,
+        )
     except RecursionError:
         raise ValueError("the JSON document is nested too deeply") from None
 
@@ -35,6 +46,19 @@ def sha256_hex(data: bytes) -> str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError("a number is too large")
+    return int(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
