@@ -2,45 +2,28 @@
 
 The rules, in this order:
 
-1. An emergency purpose (ETREAT, BTG) with a reason, asked by a clinician, is permitted whatever was consented; without
-   a reason, or asked by anybody else, it is refused.
-2. Only active consents count, and only provisions whose every field matches the use at that moment. An empty field
+1. Only active consents count, and only provisions whose every field matches the use at that moment. An empty field
    matches anything, but an empty list of purposes matches no emergency purpose. Periods are half-open.
-3. The most specific matching provision decides: first by actor (person, then organisation and role, then one of them,
+2. The most specific matching provision decides: first by actor (person, then organisation and role, then one of them,
    then anybody), then by whether it limits models, then data classes, then purposes.
-4. Among the equally specific a denial decides.
+3. Among the equally specific a denial decides.
+4. An emergency purpose (ETREAT, BTG) that is not denied by its name is permitted to a clinician who gives a reason,
+   whatever else was consented; without a reason, or asked by anybody else, it is refused.
 5. Where nothing matches, the answer is no.
-
-Purposes are HL7 v3 PurposeOfUse codes (code system v3-ActReason).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-PURPOSES: Mapping[str, str] = {
-    "TREAT": "treatment",
-    "CLINTRCH": "clinical trial recruitment",
-    "CAREMGT": "care management",
-    "COC": "coordination of care",
-    "ETREAT": "emergency treatment",
-    "BTG": "break the glass",
-    "HRESCH": "healthcare research",
-    "BIORCH": "biomedical research",
-    "CLINTRPT": "clinical trial of a single patient",
-    "HOPERAT": "healthcare operations",
-    "HQUALIMP": "healthcare quality improvement",
-    "HPAYMT": "healthcare payment",
-    "PATRQT": "at the patient's request",
-    "PATSFTY": "patient safety",
-    "PUBHLTH": "public health",
-}
-EMERGENCY_PURPOSES = frozenset({"ETREAT", "BTG"})
+from chaincode.core.purpose import EMERGENCY_PURPOSES as EMERGENCY_PURPOSES
+from chaincode.core.purpose import PURPOSES as PURPOSES
+
 EMERGENCY_ROLE = "clinician"
 MAX_PROVISIONS = 32
 MAX_VALUES = 32
@@ -164,9 +147,12 @@ class Verdict:
 
 
 def evaluate(consents: Iterable[Consent], use: Use, at: datetime) -> Verdict:
-    """Whether the use is permitted at this moment by these consents of one patient; see the module's rules."""
-    if use.purpose in EMERGENCY_PURPOSES:
-        return _emergency(use)
+    """Whether the use is permitted at this moment by these consents of one patient; see the module's rules.
+
+    Raises ProvisionError where the purpose is no PurposeOfUse code.
+    """
+    if use.purpose not in PURPOSES:
+        raise ProvisionError("purpose takes an HL7 v3 PurposeOfUse code, for example TREAT")
     matching = [
         (provision.specificity, provision.type is Type.DENY, consent)
         for consent in consents
@@ -174,37 +160,39 @@ def evaluate(consents: Iterable[Consent], use: Use, at: datetime) -> Verdict:
         for provision in consent.provisions
         if provision.matches(use, at)
     ]
-    asked = f"purpose {use.purpose} on {use.data_class} data"
-    if not matching:
-        return Verdict(
-            False,
-            Basis.NO_CONSENT,
-            f"the patient has no consent in force that lets {use.actor.organisation} use it for {asked}; ask the "
-            "patient for consent, or in an emergency ask with purpose ETREAT and a reason",
-        )
     # The id settles which of several equal consents is named, whatever their order.
-    _, denied, decisive = max(matching, key=lambda each: (each[0], each[1], each[2].id))
-    if denied:
-        return Verdict(
-            False,
-            Basis.DENIED,
-            f"the patient has denied {use.actor.organisation} {asked}; respect it or speak with the patient, or in an "
-            "emergency ask with purpose ETREAT and a reason",
-            decisive.id,
-            decisive.commitment,
-        )
-    return Verdict(True, Basis.CONSENT, f"the patient has consented to {asked}", decisive.id, decisive.commitment)
+    _, denied, decisive = max(matching, key=lambda each: (each[0], each[1], each[2].id), default=(None, False, None))
+    if decisive and denied:
+        return Verdict(False, Basis.DENIED, _denial(use), decisive.id, decisive.commitment)
+    if use.purpose in EMERGENCY_PURPOSES:
+        return _emergency(use)
+    asked = f"purpose {use.purpose} on {use.data_class} data"
+    if decisive:
+        granted = f"The patient's consent permits {use.actor.organisation} {asked}."
+        return Verdict(True, Basis.CONSENT, granted, decisive.id, decisive.commitment)
+    return Verdict(
+        False,
+        Basis.NO_CONSENT,
+        f"The patient has granted {use.actor.organisation} no consent in force for {asked}; ask the patient for "
+        "consent, or use emergency access (ETREAT) with a reason.",
+    )
+
+
+def _denial(use: Use) -> str:
+    denied = f"The patient has denied {use.actor.organisation} purpose {use.purpose} on {use.data_class} data; "
+    if use.purpose in EMERGENCY_PURPOSES:
+        return denied + "only the patient can change this."
+    return denied + "ask the patient to change this, or use emergency access (ETREAT) with a reason."
 
 
 def _emergency(use: Use) -> Verdict:
     if use.actor.role != EMERGENCY_ROLE:
-        reason = (
-            f"emergency access ({use.purpose}) is for clinicians; ask with another purpose under the patient's consent"
-        )
+        reason = f"Emergency access ({use.purpose}) is for clinicians; let a clinician ask, or ask under consent."
         return Verdict(False, Basis.NO_CONSENT, reason)
     if not use.emergency_reason.strip():
-        return Verdict(False, Basis.NO_CONSENT, f"emergency access ({use.purpose}) needs a reason; give one")
-    return Verdict(True, Basis.EMERGENCY, "emergency access, recorded with its reason and shown to the patient")
+        reason = f"Emergency access ({use.purpose}) needs a reason; state why it is needed and ask again."
+        return Verdict(False, Basis.NO_CONSENT, reason)
+    return Verdict(True, Basis.EMERGENCY, f"Emergency access ({use.purpose}): recorded, and shown to the patient.")
 
 
 def parse(document: object) -> Consent:
@@ -214,6 +202,8 @@ def parse(document: object) -> Consent:
     provisions = fields.get("provisions")
     if not isinstance(provisions, list) or not 1 <= len(provisions) <= MAX_PROVISIONS:
         raise ProvisionError(f"provisions must hold 1 to {MAX_PROVISIONS} rules")
+    if fields.get("status", "active") not in ("active", "revoked"):
+        raise ProvisionError("status must be active or revoked")
     return Consent(
         id=_word(fields.get("id"), "id"),
         patient=_word(fields.get("patient"), "patient"),
@@ -226,21 +216,20 @@ def parse(document: object) -> Consent:
 def parse_provision(document: object, where: str = "provision") -> Provision:
     """Reads one rule, as `provision_json` writes it; only "type" is required. Raises ProvisionError."""
     fields = _object(document, where)
-    known = {"type", "actor", "data_classes", "purposes", "period", "models"}
-    if unknown := sorted(set(fields) - known):
-        raise ProvisionError(f"{where}.{unknown[0]} is not known")
+    _only(fields, ("type", "actor", "data_classes", "purposes", "period", "models"), where)
     if fields.get("type") not in (Type.PERMIT, Type.DENY):
         raise ProvisionError(f"{where}.type must be permit or deny")
-    period = _object(fields.get("period") or {}, f"{where}.period")
+    period = _object(fields.get("period", {}), f"{where}.period")
+    _only(period, ("start", "end"), f"{where}.period")
     start, end = (_time(period.get(name), f"{where}.period.{name}") for name in ("start", "end"))
     if start is not None and end is not None and end <= start:
         raise ProvisionError(f"{where}.period ends before it starts")
     purposes = _words(fields.get("purposes"), f"{where}.purposes")
     if unknown := sorted(purposes - PURPOSES.keys()):
-        raise ProvisionError(f"{where}.purposes: {unknown[0]} is none of {', '.join(sorted(PURPOSES))}")
+        raise ProvisionError(f"{where}.purposes: {unknown[0]} is no HL7 v3 PurposeOfUse code")
     return Provision(
         type=Type(fields["type"]),
-        actor=parse_actor(fields.get("actor") or {}, f"{where}.actor"),
+        actor=parse_actor(fields.get("actor", {}), f"{where}.actor"),
         data_classes=_words(fields.get("data_classes"), f"{where}.data_classes"),
         purposes=purposes,
         start=start,
@@ -252,9 +241,10 @@ def parse_provision(document: object, where: str = "provision") -> Provision:
 def parse_actor(document: object, where: str = "actor") -> Actor:
     """Reads {"organisation", "role", "person"}, each optional. Raises ProvisionError."""
     fields = _object(document, where)
+    _only(fields, ("organisation", "role", "person"), where)
     values = {}
     for name, pattern in (("organisation", _WORD), ("role", _WORD), ("person", _PERSON)):
-        value = fields.get(name) or ""
+        value = fields.get(name, "")
         if not isinstance(value, str) or (value and not pattern.fullmatch(value)):
             raise ProvisionError(f"{where}.{name} takes letters, digits, '.', '_' and '-'")
         values[name] = value
@@ -285,6 +275,12 @@ def _object(document: object, where: str) -> dict[str, Any]:
     return document
 
 
+def _only(fields: dict[str, Any], known: Collection[str], where: str) -> None:
+    """Refuses a field that is not known: a rule with a misspelt limit would hold for more than was meant."""
+    if unknown := sorted(str(name)[:64] for name in set(fields) - set(known)):
+        raise ProvisionError(f"{where}.{unknown[0]} is not known")
+
+
 def _word(value: object, where: str) -> str:
     if not isinstance(value, str) or not _WORD.fullmatch(value):
         raise ProvisionError(f"{where} takes 1 to 64 letters, digits, '.', '_' and '-'")
@@ -299,7 +295,7 @@ def _words(value: object, where: str) -> frozenset[str]:
 
 
 def _time(value: object, where: str) -> datetime | None:
-    if value in (None, ""):
+    if value is None:
         return None
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         raise ProvisionError(f"{where} takes an RFC 3339 time in UTC, such as 2026-01-31T12:00:00Z")
