@@ -80,9 +80,10 @@ def statement(root: bytes, size: int) -> bytes:
 def arrange(contents: Sequence[tuple[bytes, bytes, bytes, bytes]]) -> tuple[bytes, tuple[Item, ...]]:
     """Root and items of records given as (record, salt, input, input salt)."""
     leaves = [merkle.leaf_hash(bytes.fromhex(commitment(salt, record))) for record, salt, _, _ in contents]
+    paths = merkle.inclusion_proofs(leaves)
     items = tuple(
-        Item(*content, index=index, path=tuple(merkle.inclusion_proof(index, leaves)))
-        for index, content in enumerate(contents)
+        Item(*content, index=index, path=tuple(path))
+        for index, (content, path) in enumerate(zip(contents, paths, strict=True))
     )
     return merkle.root(leaves), items
 

@@ -25,7 +25,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from chaincode.core import canonical
 
@@ -86,6 +86,17 @@ class Measurement:
     unit: str = ""
 
 
+class Measured(Protocol):
+    """Anything that says what `Measurement` says."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def values(self) -> Sequence[float]: ...
+    @property
+    def unit(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Graph:
     """Names in the ONNX graph: its input, the probability of the positive class, each input's contribution."""
@@ -144,14 +155,14 @@ def parse(document: object) -> Card:
         data_class=read.word("data_class"),
         sha256=read.text("sha256", _SHA256, "64 lower-case hexadecimal characters"),
         inputs=read.inputs(),
-        inputs_may_repeat=document.get("inputs_may_repeat") is True,
+        inputs_may_repeat=read.flag("inputs_may_repeat"),
         positive=output.text("positive"),
         negative=output.text("negative"),
         threshold=output.number("threshold", 0, 1),
         graph=Graph(graph.text("input"), graph.text("probability"), graph.text("contributions")),
         tolerance=read.number("tolerance", 0, 1),
         acceptance=read.acceptance(),
-        retention_years=int(read.number("retention_years", 1, 100)),
+        retention_years=read.whole("retention_years", 1, 100),
         document=document,
     )
     faults = [*read.faults, *(f"output.{each}" for each in output.faults), *(f"onnx.{each}" for each in graph.faults)]
@@ -164,7 +175,7 @@ def parse(document: object) -> Card:
     return result
 
 
-def validate_inputs(card: Card, measurements: Sequence[Measurement]) -> tuple[float, ...]:
+def validate_inputs(card: Card, measurements: Sequence[Measured]) -> tuple[float, ...]:
     """The values in the order of the model's inputs. Raises InputError with every fault."""
     faults: list[InputFault] = []
     known = {each.name: each for each in card.inputs}
@@ -177,8 +188,8 @@ def validate_inputs(card: Card, measurements: Sequence[Measurement]) -> tuple[fl
         measurement = given.get(wanted.name)
         if measurement is None:
             faults.append(InputFault(wanted.name, f"is missing; it {wanted.takes}"))
-        elif fault := _fault(wanted, measurement):
-            faults.append(InputFault(wanted.name, f"{fault}; it {wanted.takes}"))
+        elif wrong := _wrong(wanted, measurement):
+            faults.append(InputFault(wanted.name, f"{' and '.join(wrong)}; it {wanted.takes}"))
         else:
             values += (float(value) for value in measurement.values)
     if faults:
@@ -186,19 +197,32 @@ def validate_inputs(card: Card, measurements: Sequence[Measurement]) -> tuple[fl
     return tuple(values)
 
 
-def _fault(wanted: Input, measurement: Measurement) -> str:
-    """What is wrong with the values given for an input, without telling them; empty if nothing."""
+def _wrong(wanted: Input, measurement: Measured) -> list[str]:
+    """Everything that is wrong with the values given for an input, without telling them."""
+    wrong = []
     if measurement.unit and measurement.unit != wanted.unit:
-        return "is in another unit"
+        wrong.append("is in another unit")
     if len(measurement.values) != wanted.length:
-        return f"has {len(measurement.values)} values"
-    if not all(math.isfinite(value) for value in measurement.values):
-        return "is not a finite number"
-    if wanted.integer and not all(float(value).is_integer() for value in measurement.values):
-        return "is not a whole number"
-    if not all(wanted.minimum <= value <= wanted.maximum for value in measurement.values):
-        return "is out of range"
-    return ""
+        wrong.append(f"has {len(measurement.values)} values")
+    numbers = [each for each in map(as_number, measurement.values) if each is not None]
+    if len(numbers) < len(measurement.values):
+        wrong.append("is not a finite number")
+    if wanted.integer and not all(number.is_integer() for number in numbers):
+        wrong.append("is not a whole number")
+    if not all(wanted.minimum <= number <= wanted.maximum for number in numbers):
+        wrong.append("is out of range")
+    return wrong
+
+
+def as_number(value: object) -> float | None:
+    """The finite number that a JSON value is, or None; true and false are no numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def acceptance_problems(card: Card, evaluation: object) -> list[str]:
@@ -215,8 +239,8 @@ def acceptance_problems(card: Card, evaluation: object) -> list[str]:
     if not isinstance(metrics, dict):
         return [*problems, "metrics takes numbers by name"]
     for name, minimum in card.acceptance.items():
-        value = metrics.get(name)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        value = as_number(metrics.get(name))
+        if value is None:
             problems.append(f"metric {name} is missing")
         elif not 0 <= value <= 1:
             problems.append(f"metric {name} is {value:g}, outside 0 to 1")
@@ -246,16 +270,24 @@ class _Reader:
         return self.text(name, _WORD, "1 to 64 letters, digits, '.', '_' and '-'")
 
     def number(self, name: str, minimum: float = -math.inf, maximum: float = math.inf) -> float:
-        value = self.document.get(name)
-        if (
-            not isinstance(value, int | float)
-            or isinstance(value, bool)
-            or not math.isfinite(value)
-            or not minimum <= value <= maximum
-        ):
+        value = as_number(self.document.get(name))
+        if value is None or not minimum <= value <= maximum:
             self.faults.append(f"{name} takes a number from {minimum:g} to {maximum:g}")
             return 0.0
-        return float(value)
+        return value
+
+    def whole(self, name: str, minimum: int, maximum: int) -> int:
+        value = self.document.get(name)
+        if type(value) is not int or not minimum <= value <= maximum:
+            self.faults.append(f"{name} takes a whole number from {minimum} to {maximum}")
+            return minimum
+        return value
+
+    def flag(self, name: str) -> bool:
+        value = self.document.get(name, False)
+        if not isinstance(value, bool):
+            self.faults.append(f"{name} takes true or false")
+        return value is True
 
     def inputs(self) -> tuple[Input, ...]:
         value = self.document.get("inputs")
@@ -270,9 +302,9 @@ class _Reader:
                 unit=read.text("unit"),
                 minimum=read.number("minimum"),
                 maximum=read.number("maximum"),
-                description=str(read.document.get("description", "")),
-                integer=read.document.get("integer") is True,
-                length=int(read.number("length", 1, 1_000_000)) if "length" in read.document else 1,
+                description=read.text("description") if "description" in read.document else "",
+                integer=read.flag("integer"),
+                length=read.whole("length", 1, 1_000_000) if "length" in read.document else 1,
             )
             if not read.faults and entry.minimum >= entry.maximum:
                 read.faults.append("minimum must be below maximum")

@@ -26,10 +26,10 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def root(leaves: Sequence[bytes]) -> bytes:
     """Root of the tree over these leaf hashes; of none, the hash of the empty string."""
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier = frontier.append(leaf)
-    return frontier.root()
+    level = list(leaves)
+    while len(level) > 1:
+        level = _parents(level)
+    return level[0] if level else EMPTY_ROOT
 
 
 def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
@@ -46,6 +46,19 @@ def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
             path.append(root(leaves[:split]))
             leaves, index = leaves[split:], index - split
     return path[::-1]
+
+
+def inclusion_proofs(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """The audit path of every leaf, each node hashed once."""
+    paths: list[list[bytes]] = [[] for _ in leaves]
+    level, height = list(leaves), 0
+    while len(level) > 1:
+        for index, path in enumerate(paths):
+            sibling = (index >> height) ^ 1
+            if sibling < len(level):
+                path.append(level[sibling])
+        level, height = _parents(level), height + 1
+    return paths
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> bool:
@@ -133,6 +146,12 @@ class Frontier:
         for subtree in reversed(self.subtrees[:-1]):
             computed = node_hash(subtree, computed)
         return computed
+
+
+def _parents(level: list[bytes]) -> list[bytes]:
+    """The next level up; a node without a sibling moves up as it is."""
+    parents = [node_hash(left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
+    return parents + level[-1:] if len(level) & 1 else parents
 
 
 def _split(size: int) -> int:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chaincode.core import canonical
-from chaincode.core.provision import Actor, Basis
+from chaincode.core.provision import EMERGENCY_PURPOSES, PURPOSES, Actor, Basis
 
 SCHEMA = "salus.decision/1"
 INPUT_SCHEMA = "salus.input/1"
@@ -203,9 +203,26 @@ def parse(body: bytes) -> Record:
     )
     if record.amends and not _ID.fullmatch(record.amends):
         raise RecordError("amends is no decision id")
+    _check(record)
     if record.encode() != body:
         raise RecordError("the record holds a field too many, or one that contradicts another")
     return record
+
+
+def _check(record: Record) -> None:
+    """What must hold between the fields of any record."""
+    if not record.started <= record.ended < record.retain_until:
+        raise RecordError("started, ended and retain_until are out of order")
+    if record.purpose not in PURPOSES:
+        raise RecordError("purpose is no HL7 v3 PurposeOfUse code")
+    if record.emergency_reason and record.purpose not in EMERGENCY_PURPOSES:
+        raise RecordError("emergency_reason belongs to emergency access alone")
+    if record.answer and not 0 <= record.answer.probability <= 1:
+        raise RecordError("output.probability takes a number from 0 to 1")
+    if bool(record.reason) == bool(record.answer):
+        raise RecordError("reason belongs to every refusal, and to no answer")
+    if bool(record.answer) != (record.consent.basis in (Basis.CONSENT, Basis.EMERGENCY)):
+        raise RecordError("consent.basis contradicts the outcome")
 
 
 def _answer(read: _Fields) -> Answer:
@@ -245,7 +262,8 @@ class Input:
     @property
     def digest(self) -> str:
         """SHA-256 of the measurements alone, by which the same measurements of another patient are found."""
-        return canonical.sha256_hex(canonical.encode({name: list(v) for name, v in self.measurements.items()}))
+        values = {name: [float(value) + 0.0 for value in values] for name, values in self.measurements.items()}
+        return canonical.sha256_hex(canonical.encode(values))
 
 
 def parse_input(body: bytes) -> Input:

@@ -80,6 +80,11 @@ class ModelRepository:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._folder / f"{sha256}.onnx")
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
         return sha256
 
 
@@ -111,7 +116,9 @@ class OnnxExecutor:
         except Exception as error:  # ONNX Runtime raises many classes, none of them documented
             raise ExecutionError(f"the model failed: {type(error).__name__}") from None
         width = sum(each.length for each in card.inputs)
-        if probabilities.shape != (len(rows), 1) or contributions.shape != (len(rows), width):
+        shapes = (probabilities.shape, contributions.shape)
+        numbers = all(np.issubdtype(each.dtype, np.floating) for each in (probabilities, contributions))
+        if shapes != ((len(rows), 1), (len(rows), width)) or not numbers:
             raise ExecutionError("the model's outputs do not have the shape of its card")
         return [
             _output(card, float(probability[0]), tuple(float(each) for each in contribution))
