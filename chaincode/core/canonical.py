@@ -25,11 +25,12 @@ def encode(value: Any) -> bytes:
 
 
 def decode(data: bytes) -> Any:
-    """The value of JSON bytes. Raises ValueError for anything but one JSON document, and for NaN, repeated keys and
-    numbers that no double holds."""
+    """The value of JSON bytes. Raises ValueError for anything but one JSON document, and for NaN, repeated keys,
+    numbers that no double holds and text that UTF-8 cannot hold."""
+    text = data.decode()
     try:
-        return json.loads(
-            data.decode(),
+        value = json.loads(
+            text,
             parse_constant=_refuse_constant,
             parse_float=_finite,
             parse_int=_whole,
@@ -37,6 +38,9 @@ def decode(data: bytes) -> Any:
         )
     except RecursionError:
         raise ValueError("the JSON document is nested too deeply") from None
+    if "\\u" in text:  # the one way to half a surrogate pair
+        encode(value)
+    return value
 
 
 def sha256_hex(data: bytes) -> str:
