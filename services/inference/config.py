@@ -1,0 +1,47 @@
+"""The inference service's configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.common.config import ServerConfig
+
+
+@dataclass(frozen=True)
+class LedgerConfig:
+    """How the service reaches the ledger.
+
+    address: host:port of the gateway. tls_roots: PEM file with the root of the ledger's TLS certificate. channel: the
+    ledger's channel.
+    """
+
+    address: str
+    tls_roots: Path
+    channel: str = "salus"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much the service takes on.
+
+    waiting: questions inside at one time, 256 or more; beyond it callers read RESOURCE_EXHAUSTED. working: calls at
+    work at one time. attempts: how often a record is made before a conflict on the ledger ends the call.
+    """
+
+    waiting: int = 1024
+    working: int = 32
+    attempts: int = 5
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """server: where to listen. msp_id: the organisation served. identity: folder with cert.pem and key.pem of the
+    enrolled service, which signs the records. models: folder with the organisation's model files, named by SHA-256."""
+
+    server: ServerConfig
+    msp_id: str
+    identity: Path
+    models: Path
+    ledger: LedgerConfig
+    limits: Limits = field(default_factory=Limits)
