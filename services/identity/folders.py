@@ -51,16 +51,26 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def write_msp(root: Path, msp_id: str, ca: bytes, tls_ca: bytes, crls: bytes) -> None:
     """Writes `root/<MSPID>/msp` in Fabric's layout. `crls`: revocation lists in PEM, concatenated."""
-    folder = root / msp_id / "msp"
-    write(folder / "tlscacerts" / "tlsca.pem", tls_ca)
-    write(folder / "crls" / "crl.pem", crls)
-    write(folder / "config.yaml", _node_ous())
-    write(folder / "cacerts" / "ca.pem", ca)
+    # The lists come first: a root without its list would let the revoked in.
+    write_crls(root, msp_id, crls)
+    write_roots(root, msp_id, ca, tls_ca)
 
 
 def write_crls(root: Path, msp_id: str, crls: bytes) -> None:
     """Publishes new revocation lists of an organisation."""
     write(root / msp_id / "msp" / "crls" / "crl.pem", crls)
+
+
+def write_roots(root: Path, msp_id: str, ca: bytes, tls_ca: bytes) -> None:
+    """Writes the organisation's root certificates and node OUs, where they are not what they should be already."""
+    folder = root / msp_id / "msp"
+    for path, content in (
+        (folder / "config.yaml", _node_ous()),
+        (folder / "tlscacerts" / "tlsca.pem", tls_ca),
+        (folder / "cacerts" / "ca.pem", ca),
+    ):
+        if not path.exists() or path.read_bytes() != content:
+            write(path, content)
 
 
 def _node_ous() -> bytes:
