@@ -16,7 +16,7 @@ in this order; the first that fails ends the transaction with the reason named:
 | 9. the record's times are in order, and within 5 minutes of the transaction's | BAD_RECORD, STALE_TIMESTAMP |
 | 10. the decision is not recorded yet | ALREADY_RECORDED |
 | 11. the decision it amends exists, of the same patient and organisation | WRONG_AMENDMENT |
-| 12. its model is registered and deployed, and named with its file, card and class of data | UNKNOWN_MODEL, MODEL_NOT_DEPLOYED, WRONG_MODEL |
+| 12. its model is deployed, and named with its file, card and data class | UNKNOWN_MODEL, MODEL_NOT_DEPLOYED, WRONG_MODEL |
 | 13. it is kept for as long as the card says | RETENTION |
 | 14. it rests on what the contract `consent` says in this very transaction | CONSENT_MISMATCH |
 | 15. a refusal keeps no input; an answer's is the one committed to, within the card's ranges | BAD_INPUT |
@@ -26,9 +26,9 @@ in this order; the first that fails ends the transaction with the reason named:
 
 8 to 14 are done record by record, then 15 and 16, then 17 and 18 for each model's records at once.
 
-Reads do not see the transaction's own writes, so what must be unique within a batch is checked within it (7, 16). A revocation
-that is committed between endorsement and commit makes the transaction invalid, since 14 has read the patient's
-consents.
+Reads do not see the transaction's own writes, so what must be unique within a batch is checked within it (7, 16). A
+revocation that is committed between endorsement and commit makes the transaction invalid, since 14 has read the
+patient's consents.
 
 What is kept: public `decision/<id>`, with nothing personal; in the private collection `decisions_<MSP id>` of the
 organisation and the regulator `record/<id>`, the item as signed, and, for models whose inputs tell patients apart,
