@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import lmdb
 
@@ -23,10 +23,6 @@ from services.common.config import ConfigError
 SCHEMA = "salus.audit.store/1"
 MAP_BYTES = 1 << 38
 _TABLES = (b"meta", b"nodes", b"blocks", b"envelopes", b"entries", b"facets")
-
-
-class StoreError(Exception):
-    """The store's files cannot be used. The message names the folder."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +105,12 @@ class LmdbStore:
     def close(self) -> None:
         """Releases the files."""
         self._environment.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def position(self) -> Position:
         with self._read() as transaction:

@@ -1,0 +1,33 @@
+"""The audit service's configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.common.config import ServerConfig
+
+
+@dataclass(frozen=True)
+class LedgerConfig:
+    """How the service reaches the ledger.
+
+    address: host:port. tls_roots: PEM file with the root of the ledger's TLS certificate. channel: the ledger's.
+    """
+
+    address: str
+    tls_roots: Path
+    channel: str = "salus"
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """server: where to listen. msp_id: the auditor's organisation, which is a member of every collection of decisions.
+    identity: folder with cert.pem and key.pem of the enrolled service (role `audit`), which asks the ledger and signs
+    checkpoints and exports. data: folder of the log and the index, made at the first start."""
+
+    server: ServerConfig
+    msp_id: str
+    identity: Path
+    data: Path
+    ledger: LedgerConfig
