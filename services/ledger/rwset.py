@@ -222,6 +222,16 @@ def parse_private(data: bytes) -> tuple[PrivateCollection, ...]:
     )
 
 
+def encode_private(collections: Sequence[PrivateCollection]) -> bytes:
+    """A serialised `rwset.TxPvtReadWriteSet` of these parts, each verbatim."""
+    message = rwset_pb2.TxPvtReadWriteSet(data_model=rwset_pb2.TxReadWriteSet.KV)
+    for each in collections:
+        if not message.ns_pvt_rwset or message.ns_pvt_rwset[-1].namespace != each.namespace:
+            message.ns_pvt_rwset.add(namespace=each.namespace)
+        message.ns_pvt_rwset[-1].collection_pvt_rwset.add(collection_name=each.name, rwset=each.raw)
+    return bytes(message.SerializeToString())
+
+
 def hash_of(data: bytes) -> bytes:
     """SHA-256: how private keys and values stand in a block."""
     return hashlib.sha256(data).digest()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fabric_protos.common import common_pb2
 
 from services.ledger import blocks
-from services.ledger.rwset import NamespaceSet, PrivateCollection, Version
+from services.ledger.rwset import NamespaceSet, PrivateCollection, Version, parse_private
 from services.ledger.transactions import Code, InvalidTransactionError, TransactionHeader, parse_action, parse_header
 
 # Such an envelope proves nothing about who made it, so it must not take the id from the one who did.
@@ -108,6 +108,26 @@ def collect(block: Any, codes: Sequence[int], private: Mapping[int, Iterable[Pri
             updates.write_private(private.get(index, ()), version)
             updates.history += _history(header, namespaces, version)
     return updates
+
+
+def match_private(namespaces: Iterable[NamespaceSet], staged: Iterable[bytes]) -> tuple[PrivateCollection, ...]:
+    """The parts of staged `rwset.TxPvtReadWriteSet`s that the public set vouches for by their hash.
+
+    Those that are missing stay missing: the transaction commits its hashes all the same, as in Fabric.
+    """
+    wanted = {
+        (namespace.name, each.name, each.private_hash)
+        for namespace in namespaces
+        for each in namespace.collections
+        if each.private_hash
+    }
+    found: dict[tuple[str, str, bytes], PrivateCollection] = {}
+    for data in staged:
+        for part in parse_private(data):
+            name = (part.namespace, part.name, part.digest)
+            if name in wanted:
+                found[name] = part
+    return tuple(found[name] for name in sorted(found))
 
 
 def seal(block: Any, codes: Sequence[int], updates: BlockUpdates, previous_commit_hash: bytes) -> None:
