@@ -215,6 +215,8 @@ def _read_query(query: dict[str, Any]) -> tuple[str, provision.Use]:
     patient = str(query["patient"])
     if not _PSEUDONYM.fullmatch(patient):
         raise ContractError("BAD_REQUEST", "a patient is asked about by pseudonym")
+    if query["purpose"] not in provision.PURPOSES:
+        raise ContractError("BAD_REQUEST", "a purpose is an HL7 v3 PurposeOfUse code, for example TREAT")
     try:
         actor = provision.parse_actor(query["actor"])
     except provision.ProvisionError as error:
