@@ -10,13 +10,13 @@ in this order; the first that fails ends the transaction with the reason named:
 | 3. the batch is whole, in order, and of 1 to 256 records | BAD_BATCH |
 | 4. the caller's key signed the batch's root | BAD_SIGNATURE |
 | 5. each record's path leads to that root | BAD_PROOF |
-| 6. each record is canonical, its id that of its organisation and request | BAD_RECORD |
+| 6. each record is canonical and consistent, its id that of its organisation and request | BAD_RECORD |
 | 7. no two records are about one request | DUPLICATE |
-| 8. the requester is a clinician of the caller's organisation with a known purpose | WRONG_ORGANISATION, BAD_RECORD |
-| 9. the record's times are in order, and within 5 minutes of the transaction's | BAD_RECORD, STALE_TIMESTAMP |
+| 8. the requester is a clinician of the caller's organisation | WRONG_ORGANISATION, BAD_RECORD |
+| 9. the record's times are within 5 minutes of the transaction's | STALE_TIMESTAMP |
 | 10. the decision is not recorded yet | ALREADY_RECORDED |
 | 11. the decision it amends exists, of the same patient and organisation | WRONG_AMENDMENT |
-| 12. its model is deployed, and named with its file, card and data class | UNKNOWN_MODEL, MODEL_NOT_DEPLOYED, WRONG_MODEL |
+| 12. its model is deployed, and named by file, card and data class | UNKNOWN_MODEL, MODEL_NOT_DEPLOYED, WRONG_MODEL |
 | 13. it is kept for as long as the card says | RETENTION |
 | 14. it rests on what the contract `consent` says in this very transaction | CONSENT_MISMATCH |
 | 15. a refusal keeps no input; an answer's is the one committed to, within the card's ranges | BAD_INPUT |
