@@ -50,7 +50,8 @@ class EnrolmentServiceServicer(object):
 
     def Enrol(self, request, context):
         """Exchanges a one-time secret and a certificate signing request for a certificate. The private key never leaves
-        the caller. UNAUTHENTICATED on a wrong, used or expired secret, without telling which.
+        the caller. UNAUTHENTICATED on a wrong, used or expired secret, without telling which. Asked again with the same
+        secret and key, it gives the same certificate again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,22 +164,24 @@ class IdentityServiceServicer(object):
 
     def Register(self, request, context):
         """Registers somebody who may then enrol. Callers: `admin` or `registrar` of the same organisation. A `registrar`
-        may register roles `clinician` and `patient` only.
+        may register roles `clinician` and `patient` only. Registering again somebody who has not enrolled yet replaces the
+        registration and its secret; ALREADY_EXISTS once they have, or were revoked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reenrol(self, request, context):
-        """Issues a new certificate for the caller's own identity and a new key. Callers: anyone enrolled.
+        """Issues a new certificate for the caller's own identity and a new key. Callers: anyone enrolled, with their
+        enrolment certificate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Revoke(self, request, context):
-        """Revokes one certificate, or every certificate of one enrolment id, and publishes a new CRL. Callers: `admin` or
-        `registrar` of the same organisation.
+        """Revokes one certificate, or every certificate of one enrolment id, and publishes a new CRL, which is in force when
+        the call returns. Callers: `admin` of the same organisation; `registrar` for whom they may register.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
