@@ -49,7 +49,9 @@ FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
 
 # What endorsement or validation says when the ledger has moved on since it was asked.
-OVERTAKEN = frozenset({"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"})
+OVERTAKEN = frozenset(
+    {"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT", "ALREADY_RECORDED", "CONSENT_MISMATCH", "MODEL_NOT_DEPLOYED"}
+)
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -198,7 +200,7 @@ class Diagnoser:
             raise ModelUnavailableError(MODEL_FILE_DIFFERS, str(error)) from None
         except ExecutionError as error:
             raise ModelUnavailableError("MODEL_FAILED", str(error)) from None
-        ended = self._clock()
+        ended = max(started, self._clock())
         body, salt = draft.model_input(prepared.question).encode(), self._entropy(record.SALT_BYTES)
         made = draft.answered(prepared, verdict, output, record.commitment(salt, body), started, ended)
         return _Draft(made, self._entropy(record.SALT_BYTES), body, salt)

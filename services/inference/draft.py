@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from chaincode.core import card as cards
 from chaincode.core.batch import Item
-from chaincode.core.card import Card, InputError
+from chaincode.core.card import InputError
+from chaincode.core.decision_checks import retain_until, value_names
 from chaincode.core.provision import Actor, Use, Verdict
 from chaincode.core.record import Answer, Consented, Contribution, Input, Model, Record
 from chaincode.runtime.executor import Output
@@ -55,7 +55,7 @@ def answered(
     explanation = tuple(
         Contribution(name, value, contribution)
         for name, value, contribution in zip(
-            _value_names(prepared.model.card), prepared.values, output.contributions, strict=True
+            value_names(prepared.model.card), prepared.values, output.contributions, strict=True
         )
     )
     answer = Answer(output.probability, output.label, explanation, input_commitment)
@@ -69,7 +69,7 @@ def refused(prepared: Prepared, verdict: Verdict, at: datetime) -> Record:
 
 def model_input(question: Question) -> Input:
     """What the model is given, as kept beside an answer's record."""
-    measurements = {each.name: tuple(each.values) for each in question.measurements}
+    measurements = {each.name: tuple(map(float, each.values)) for each in question.measurements}
     return Input(question.patient, question.request_id, question.model_id, measurements)
 
 
@@ -99,7 +99,7 @@ def _record(prepared: Prepared, verdict: Verdict, answer: Answer | None, started
         requester=_actor(prepared.requester),
         consent=Consented(verdict.basis, verdict.consent_id, verdict.commitment),
         answer=answer,
-        retain_until=_years_after(ended, model.card.retention_years),
+        retain_until=retain_until(ended, model.card.retention_years),
         reason="" if answer else verdict.reason,
         emergency_reason=question.emergency_reason,
         amends=question.amends,
@@ -109,20 +109,3 @@ def _record(prepared: Prepared, verdict: Verdict, answer: Answer | None, started
 
 def _actor(requester: Requester) -> Actor:
     return Actor(requester.organisation, requester.role, requester.person)
-
-
-def _value_names(card: Card) -> Sequence[str]:
-    """A name for each value: the input's, with the value's place where the input takes several."""
-    return [
-        each.name if each.length == 1 else f"{each.name}[{place}]"
-        for each in card.inputs
-        for place in range(each.length)
-    ]
-
-
-def _years_after(time: datetime, years: int) -> datetime:
-    """The same day `years` later; after a 29 February, the 1 March where that year has none."""
-    try:
-        return time.replace(year=time.year + years)
-    except ValueError:
-        return (time + timedelta(days=1)).replace(year=time.year + years)

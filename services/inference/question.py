@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chaincode.core import provision
+from chaincode.core.purpose import EMERGENCY_PURPOSES, PURPOSES
 from services.inference.errors import InvalidQuestionError, Violation
 
 MAX_BATCH = 256
@@ -96,8 +96,8 @@ def _faults(question: Question) -> list[tuple[str, str]]:
         faults.append(("model_id", "takes a model's id"))
     if question.model_version and not _MODEL.fullmatch(question.model_version):
         faults.append(("model_version", "takes a model's version, or nothing for the deployed one"))
-    if question.purpose not in provision.PURPOSES:
-        faults.append(("purpose", f"takes one of {', '.join(sorted(provision.PURPOSES))}"))
+    if question.purpose not in PURPOSES:
+        faults.append(("purpose", "takes an HL7 v3 PurposeOfUse code, such as TREAT"))
     faults += _emergency_faults(question)
     if question.amends and not _DECISION_ID.fullmatch(question.amends):
         faults.append(("amends", "takes a decision's id: 32 lower-case hexadecimal characters"))
@@ -112,8 +112,12 @@ def _faults(question: Question) -> list[tuple[str, str]]:
 
 
 def _emergency_faults(question: Question) -> list[tuple[str, str]]:
-    if question.purpose not in provision.EMERGENCY_PURPOSES:
-        return [("emergency_reason", "belongs to purpose ETREAT alone")] if question.emergency_reason else []
+    if question.purpose not in EMERGENCY_PURPOSES:
+        return (
+            [("emergency_reason", "belongs to emergency access (ETREAT, BTG) alone")]
+            if question.emergency_reason
+            else []
+        )
     if not 1 <= len(question.emergency_reason.strip()) <= MAX_REASON:
         return [("emergency_reason", f"takes the reason of the emergency access, 1 to {MAX_REASON} characters")]
     return []
