@@ -544,8 +544,9 @@ def test_the_answer_to_other_measurements_is_refused(clinic: Clinic) -> None:
 
 def test_one_lie_in_a_batch_refuses_the_whole(clinic: Clinic) -> None:
     def change(found: Record) -> Record:
-        lies = found.request_id == "r2" and found.answer
-        return replace(found, answer=replace(found.answer, probability=0.1, label="benign")) if lies else found
+        if found.request_id != "r2" or found.answer is None:
+            return found
+        return replace(found, answer=replace(found.answer, probability=0.1, label="benign"))
 
     assert refusal(clinic, clinic.batch(Question(), Question("r2", x=2.0), change=change)) == "OUTPUT_MISMATCH"
 
