@@ -27,6 +27,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import yaml
+
 from chaincode.core import canonical
 
 SCHEMA = "salus.card/1"
@@ -173,6 +175,14 @@ def parse(document: object) -> Card:
     if faults:
         raise CardError("; ".join(faults))
     return result
+
+
+def parse_yaml(text: str | bytes) -> Card:
+    """Reads a card file. Raises CardError with every fault."""
+    try:
+        return parse(yaml.safe_load(text))
+    except (yaml.YAMLError, RecursionError):
+        raise CardError("the card is not YAML") from None
 
 
 def validate_inputs(card: Card, measurements: Sequence[Measured]) -> tuple[float, ...]:
