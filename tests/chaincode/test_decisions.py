@@ -1,4 +1,4 @@
-"""What is endorsed, and what is written where. Each refusal is in test_decision_refusals."""
+"""What is endorsed, and what is written where. Refusals have tests of their own."""
 
 from __future__ import annotations
 
