@@ -19,6 +19,4 @@ def system_clock() -> datetime:
 def check(time: datetime, now: datetime) -> None:
     """Raises `ContractError` (STALE_TIMESTAMP) where `time` is more than five minutes from the endorser's clock."""
     if abs(now - time) > MAX_SKEW:
-        raise ContractError(
-            "STALE_TIMESTAMP", "the transaction's time is over 5 minutes from the endorser's clock"
-        )
+        raise ContractError("STALE_TIMESTAMP", "the transaction's time is over 5 minutes from the endorser's clock")

@@ -29,6 +29,6 @@ class ContractError(Exception):
 class StubError(ContractError):
     """The ledger refuses a call of the stub.
 
-    Reasons: BAD_KEY, EMPTY_VALUE, BAD_PAGE, UNKNOWN_COLLECTION, NOT_A_MEMBER (of the collection), UNKNOWN_CONTRACT,
-    BAD_EVENT, PHANTOM_RISK (a paged query and a write in one transaction).
+    Reasons: BAD_ARGUMENT, BAD_KEY, EMPTY_VALUE, BAD_PAGE, UNKNOWN_COLLECTION, NOT_A_MEMBER (of the collection),
+    PRIVATE_DATA_UNAVAILABLE, UNKNOWN_CONTRACT, BAD_EVENT, PHANTOM_RISK (a query that cannot be re-checked, and a write).
     """

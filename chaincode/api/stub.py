@@ -6,9 +6,11 @@ Rules every implementation keeps:
 2. An absent key reads as b"". Writing b"" is refused (EMPTY_VALUE).
 3. Keys and values are checked by `chaincode.api.composite`.
 4. Ranges are half-open, in the order of the keys' UTF-8 bytes. They should be lazy: whoever takes ten, reads ten.
-5. Every key read is in the read set; a range is re-checked for phantoms at commit, except in private data.
-6. A paged query belongs to queries; a transaction that also writes is refused (PHANTOM_RISK).
-7. Private data is read by members of the collection where it says so (NOT_A_MEMBER); its hashes by everybody.
+5. Every key read is in the read set; a range over world state is re-checked for phantoms at commit.
+6. A paged query and a range over private data cannot be re-checked, so they belong to queries: a transaction that
+   has one and also writes is refused (PHANTOM_RISK).
+7. Private data is read and written by members of the collection where it says so (NOT_A_MEMBER), and read at an
+   organisation that holds it (PRIVATE_DATA_UNAVAILABLE); its hashes are read by everybody, everywhere.
 8. Two puts of one key in one transaction: the last one counts.
 
 Refusals are `StubError`s; a contract lets them pass.

@@ -54,7 +54,8 @@ class Simulation:
     ranges: list[Range] = field(default_factory=list)
     writes: dict[tuple[Space, str], bytes | None] = field(default_factory=dict)
     event: tuple[str, bytes] | None = None
-    paged: bool = False
+    # A query that cannot be re-checked at commit.
+    unchecked: bool = False
     response: Response = field(default_factory=lambda: Response(200))
 
 
@@ -208,9 +209,7 @@ class MemoryStub(ChaincodeStub):
     ) -> Page:
         if page_size < 1:
             raise StubError("BAD_PAGE", "a page holds at least one entry")
-        if self.simulation.writes:
-            raise StubError("PHANTOM_RISK", "a transaction that writes cannot use paged queries")
-        self.simulation.paged = True
+        self._before_unchecked()
         start, end = composite.simple_range(bookmark or start_key, end_key)
         found = self._range((self._namespace, ""), start, end)
         return Page(found[:page_size], found[page_size].key if len(found) > page_size else "")
@@ -241,13 +240,16 @@ class MemoryStub(ChaincodeStub):
         return hashlib.sha256(value).digest() if value else b""
 
     def get_private_data_by_range(self, collection: str, start_key: str, end_key: str) -> Iterator[KeyValue]:
-        return iter(self._range(self._private(collection, members=True), *composite.simple_range(start_key, end_key)))
+        space = self._private(collection, members=True)
+        self._before_unchecked()
+        return iter(self._range(space, *composite.simple_range(start_key, end_key)))
 
     def get_private_data_by_partial_composite_key(
         self, collection: str, object_type: str, attributes: Sequence[str]
     ) -> Iterator[KeyValue]:
-        limits = composite.partial_composite_range(object_type, attributes)
-        return iter(self._range(self._private(collection, members=True), *limits))
+        space = self._private(collection, members=True)
+        self._before_unchecked()
+        return iter(self._range(space, *composite.partial_composite_range(object_type, attributes)))
 
     def set_event(self, name: str, payload: bytes) -> None:
         if not name:
@@ -269,6 +271,11 @@ class MemoryStub(ChaincodeStub):
             raise StubError("NOT_A_MEMBER", f"{identity.mspid} is no member of collection {collection}")
         return self._namespace, collection
 
+    def _before_unchecked(self) -> None:
+        if self.simulation.writes:
+            raise StubError("PHANTOM_RISK", "a transaction that writes cannot use a query that cannot be re-checked")
+        self.simulation.unchecked = True
+
     def _read(self, space: Space, key: str) -> bytes:
         composite.check_key(key)
         self.simulation.reads.setdefault((space, key), self._ledger.version((space, key)))
@@ -284,8 +291,8 @@ class MemoryStub(ChaincodeStub):
         self._change(space, key, None)
 
     def _change(self, space: Space, key: str, value: bytes | None) -> None:
-        if self.simulation.paged:
-            raise StubError("PHANTOM_RISK", "a transaction that used paged queries cannot write")
+        if self.simulation.unchecked:
+            raise StubError("PHANTOM_RISK", "a transaction with a query that cannot be re-checked cannot write")
         self.simulation.writes[space, key] = value
 
     def _range(self, space: Space, start: str, end: str) -> list[KeyValue]:

@@ -159,6 +159,12 @@ class StubSuite:
         with pytest.raises(StubError, match="PHANTOM_RISK"):
             stub.get_state_by_range_with_pagination("", "", 2)
 
+    def test_a_transaction_that_walks_through_private_data_cannot_write(self, ledger: Ledger, alice: Caller) -> None:
+        stub = ledger.begin(alice.creator)
+        list(stub.get_private_data_by_range("secrets", "", ""))
+        with pytest.raises(StubError, match="PHANTOM_RISK"):
+            stub.put_state("a", b"1")
+
     def test_the_history_of_a_key_is_newest_first_and_keeps_deletions(self, ledger: Ledger, alice: Caller) -> None:
         put(ledger, alice, a="1")
         stub = ledger.begin(alice.creator)
