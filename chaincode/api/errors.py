@@ -30,5 +30,5 @@ class StubError(ContractError):
     """The ledger refuses a call of the stub.
 
     Reasons: BAD_ARGUMENT, BAD_KEY, EMPTY_VALUE, BAD_PAGE, UNKNOWN_COLLECTION, NOT_A_MEMBER (of the collection),
-    PRIVATE_DATA_UNAVAILABLE, UNKNOWN_CONTRACT, BAD_EVENT, PHANTOM_RISK (a query that cannot be re-checked, and a write).
+    PRIVATE_DATA_UNAVAILABLE, UNKNOWN_CONTRACT, BAD_EVENT, PHANTOM_RISK (a query that is not re-checked, and a write).
     """
