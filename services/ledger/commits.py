@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 
+class LedgerStoppedError(Exception):
+    """The ledger could not commit a block and takes no more."""
+
+
 @dataclass(frozen=True)
 class CommitStatus:
     """Where a transaction ended: its `protos.TxValidationCode` and its block."""
@@ -27,7 +31,8 @@ class CommitFeed:
         self._height = height
         self._transactions: dict[str, set[asyncio.Future[CommitStatus]]] = {}
         self._blocks: set[asyncio.Future[None]] = set()
-        self._failure: Exception | None = None
+        self._failure: LedgerStoppedError | None = None
+        self._failed = asyncio.Event()
 
     @property
     def height(self) -> int:
@@ -38,9 +43,15 @@ class CommitFeed:
         """Called from the committer's thread, once a block."""
         self._loop.call_soon_threadsafe(self._announce, number, list(statuses))
 
-    def post_failure(self, failure: Exception) -> None:
+    def post_failure(self, failure: LedgerStoppedError) -> None:
         """Called from the committer's thread: no block will follow. Whoever waits, now or later, gets `failure`."""
         self._loop.call_soon_threadsafe(self._fail, failure)
+
+    async def failure(self) -> None:
+        """Raises LedgerStoppedError once the ledger has stopped; never returns."""
+        await self._failed.wait()
+        if self._failure is not None:
+            raise self._failure
 
     @contextmanager
     def transaction(self, transaction_id: str) -> Iterator[asyncio.Future[CommitStatus]]:
@@ -78,8 +89,9 @@ class CommitFeed:
                     future.set_result(status)
         self._wake()
 
-    def _fail(self, failure: Exception) -> None:
+    def _fail(self, failure: LedgerStoppedError) -> None:
         self._failure = failure
+        self._failed.set()
         for waiting in self._transactions.values():
             for future in waiting:
                 if not future.done():

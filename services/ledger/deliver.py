@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import grpc.aio
 from cryptography import x509
@@ -26,23 +26,10 @@ from fabric_protos.peer import events_pb2, events_pb2_grpc
 from google.protobuf.message import DecodeError
 
 from services.common.msp import Identity, IdentityError, Membership
+from services.ledger.commits import CommitFeed, LedgerStoppedError
 
 TIME_WINDOW = timedelta(minutes=15)
 _STATUS = common_pb2.Status
-
-
-class Blocks(Protocol):
-    """What is delivered from."""
-
-    @property
-    def height(self) -> int:
-        """The number of the block to come."""
-
-    def read(self, number: int) -> Any:
-        """A committed `common.Block`."""
-
-    async def committed(self, number: int) -> None:
-        """Returns once the block is there."""
 
 
 class _RefusedError(Exception):
@@ -65,9 +52,18 @@ class Seek:
 class DeliverServicer(events_pb2_grpc.DeliverServicer):
     """The gRPC edge."""
 
-    def __init__(self, channel_id: str, blocks: Blocks, membership: Membership, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        channel_id: str,
+        read: Callable[[int], Any],
+        feed: CommitFeed,
+        membership: Membership,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """`read` gives a committed `common.Block`."""
         self._channel_id = channel_id
-        self._blocks = blocks
+        self._read = read
+        self._feed = feed
         self._membership = membership
         self._clock = clock
 
@@ -84,15 +80,21 @@ class DeliverServicer(events_pb2_grpc.DeliverServicer):
 
     async def _follow(self, seek: Seek) -> AsyncIterator[Any]:
         for number in range(seek.start, seek.stop + 1):
-            if number >= self._blocks.height:
+            if number >= self._feed.height:
                 if not seek.wait:
                     raise _RefusedError(_STATUS.NOT_FOUND)
-                await self._blocks.committed(number)
+                await self._wait(number)
             self._identify(seek.creator)
-            block = await asyncio.to_thread(self._blocks.read, number)
+            block = await asyncio.to_thread(self._read, number)
             if seek.headers_only and not _is_config(block):
                 block.ClearField("data")
             yield block
+
+    async def _wait(self, number: int) -> None:
+        try:
+            await self._feed.block(number)
+        except LedgerStoppedError:
+            raise _RefusedError(_STATUS.SERVICE_UNAVAILABLE) from None
 
     def _check(self, envelope: Any, tls_certificate_hash: bytes) -> Seek:
         try:
@@ -113,7 +115,7 @@ class DeliverServicer(events_pb2_grpc.DeliverServicer):
             self._identify(creator).verify(envelope.signature, envelope.payload)
         except IdentityError:
             raise _RefusedError(_STATUS.FORBIDDEN) from None
-        start, stop = _range(info, self._blocks.height)
+        start, stop = _range(info, self._feed.height)
         return Seek(
             creator=creator,
             start=start,

@@ -118,6 +118,12 @@ def parse(data: bytes) -> tuple[str, Any] | None:
         return None
 
 
+def latest_number(block: Any) -> int:
+    """The number of the latest configuration block, as a `common.Block`'s signed metadata has it."""
+    metadata = common_pb2.Metadata.FromString(block.metadata.metadata[common_pb2.BlockMetadataIndex.SIGNATURES])
+    return int(common_pb2.OrdererBlockMetadata.FromString(metadata.value).last_config.index)
+
+
 def difference(channel_id: str, group: Any, expected: ChannelConfig) -> str:
     """What makes `expected` another network than the recorded one: a clause, "" where it is the same."""
     if channel_id != expected.channel_id:

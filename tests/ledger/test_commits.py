@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.ledger.commits import CommitFeed, CommitStatus
+from services.ledger.commits import CommitFeed, CommitStatus, LedgerStoppedError
 
 VALID = CommitStatus(0, 7)
 
@@ -15,7 +15,7 @@ async def test_every_waiter_of_a_transaction_learns_its_status() -> None:
     feed = CommitFeed(asyncio.get_running_loop(), 7)
     with feed.transaction("a") as first, feed.transaction("a") as second, feed.transaction("b") as other:
         await asyncio.to_thread(feed.post, 7, [("a", VALID)])
-        assert await asyncio.gather(first, second) == [VALID, VALID]
+        assert list(await asyncio.gather(first, second)) == [VALID, VALID]
         assert not other.done()
 
 
@@ -44,10 +44,10 @@ async def test_a_failure_ends_every_wait_and_those_to_come() -> None:
     feed = CommitFeed(asyncio.get_running_loop(), 3)
     block = asyncio.create_task(feed.block(3))
     with feed.transaction("a") as waiting:
-        feed.post_failure(OSError("disk"))
-        with pytest.raises(OSError, match="disk"):
+        feed.post_failure(LedgerStoppedError("disk"))
+        with pytest.raises(LedgerStoppedError, match="disk"):
             await waiting
-    with pytest.raises(OSError, match="disk"):
+    with pytest.raises(LedgerStoppedError, match="disk"):
         await block
-    with feed.transaction("b") as later, pytest.raises(OSError, match="disk"):
+    with feed.transaction("b") as later, pytest.raises(LedgerStoppedError, match="disk"):
         await later

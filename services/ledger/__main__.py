@@ -1,0 +1,50 @@
+"""`python -m services.ledger --config FILE`: the embedded ledger as a process."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from services.common import config as configuration
+from services.common import entry, server
+from services.common.config import ConfigError
+from services.common.msp import MembershipFolder
+from services.ledger import network
+from services.ledger.config import LedgerConfig
+from services.ledger.node import Node
+from services.ledger.orderer import OrdererLimits
+from services.ledger.service import listener
+from services.ledger.workers import Workers
+
+
+async def main(path: Path) -> None:
+    config = configuration.load(LedgerConfig, path, "SALUS_LEDGER_")
+    described = network.load(config.network)
+    if described.msp_root.resolve() != config.server.msp_root.resolve():
+        raise ConfigError(f"{path}: server.msp_root is not the msp_root of {config.network}")
+    membership = MembershipFolder.load(described.msp_root, time.monotonic)
+    limits = OrdererLimits(
+        queue=config.max_waiting,
+        block_transactions=config.block_transactions,
+        block_bytes=config.block_bytes,
+        transaction_bytes=config.transaction_bytes,
+    )
+    node = Node(described, config.data, membership, server.utc_now, os.urandom, limits)
+    workers = Workers(config.workers, config.max_executions, config.execution_seconds)
+    try:
+        feed = node.start()
+        await server.serve(
+            "ledger",
+            {"address": listener(config.server, node, feed, workers, membership, server.utc_now)},
+            metrics_address=config.server.metrics_address,
+            drain_seconds=config.server.drain_seconds,
+            until=feed.failure(),
+        )
+    finally:
+        workers.close()
+        await node.close()
+
+
+if __name__ == "__main__":
+    entry.run("ledger", main)

@@ -1,0 +1,52 @@
+"""The ledger's port: which protocols it serves, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
+from fabric_protos.peer import events_pb2, events_pb2_grpc
+
+from services.common import tls
+from services.common.config import ServerConfig
+from services.common.msp import Membership
+from services.common.server import Authentication, Listener
+from services.ledger.access import ACCESS
+from services.ledger.commits import CommitFeed
+from services.ledger.deliver import DeliverServicer
+from services.ledger.gateway import Gateway
+from services.ledger.node import Node
+from services.ledger.workers import Workers
+
+
+def listener(
+    config: ServerConfig,
+    node: Node,
+    feed: CommitFeed,
+    workers: Workers,
+    membership: Membership,
+    clock: Callable[[], datetime],
+) -> Listener:
+    """Serves a node that has started."""
+    channel_id = node.network.channel
+    gateway = Gateway(channel_id, node.endorsing, node.orderer, feed, node.committed, workers, membership, clock)
+    deliver = DeliverServicer(channel_id, node.read, feed, membership, clock)
+    return Listener(
+        config.address,
+        tls.mutual(config.tls, membership),
+        [
+            (
+                gateway_pb2_grpc.add_GatewayServicer_to_server,
+                gateway,
+                gateway_pb2.DESCRIPTOR.services_by_name["Gateway"].full_name,
+            ),
+            (
+                events_pb2_grpc.add_DeliverServicer_to_server,
+                deliver,
+                events_pb2.DESCRIPTOR.services_by_name["Deliver"].full_name,
+            ),
+        ],
+        Authentication(membership, ACCESS, node.network.orderer_msp, clock),
+        config.max_concurrent,
+    )
