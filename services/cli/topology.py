@@ -27,31 +27,39 @@ CHANNEL = "salus"
 
 @dataclass(frozen=True)
 class Member:
-    """Somebody to enrol. `profile` is true for people, who get a command-line profile."""
+    """Somebody to enrol. `profile`: name of the command-line profile, for people."""
 
     msp_id: str
     name: str
     role: str
     node_ou: str = "client"
-    profile: bool = False
+    profile: str = ""
 
 
 # The administrators come first: they register everybody else.
-ADMINISTRATORS = tuple(Member(msp_id, "admin", "admin", "admin") for msp_id in ORGANISATIONS)
+ADMINISTRATORS = tuple(
+    Member(msp_id, "admin", "admin", "admin", profile=f"admin-{name.lower().replace(' ', '-')}")
+    for msp_id, name in ORGANISATIONS.items()
+)
 MEMBERS = (
     Member(OPERATOR, "orderer", "ledger", "orderer"),
     *(Member(msp_id, "peer", "ledger", "peer") for msp_id in PEERS),
     Member(HOSPITAL_A, "consent", "consent"),
     Member(HOSPITAL_A, "inference", "inference"),
     Member(REGULATOR, "audit", "audit"),
-    Member(HOSPITAL_A, "registrar-a", "registrar", profile=True),
-    Member(HOSPITAL_A, "owner-a", "owner", profile=True),
-    Member(HOSPITAL_A, "dr-adams", "clinician", profile=True),
-    Member(HOSPITAL_B, "dr-baker", "clinician", profile=True),
-    Member(REGULATOR, "inspector", "inspector", profile=True),
+    Member(HOSPITAL_A, "registrar-a", "registrar", profile="registrar-a"),
+    Member(HOSPITAL_A, "owner-a", "owner", profile="owner-a"),
+    Member(HOSPITAL_A, "dr-adams", "clinician", profile="dr-adams"),
+    Member(HOSPITAL_B, "dr-baker", "clinician", profile="dr-baker"),
+    Member(REGULATOR, "inspector", "inspector", profile="inspector"),
 )
-# Which organisation's TLS authority vouches for which service.
-SERVERS = {"ledger": OPERATOR, "consent": HOSPITAL_A, "inference": HOSPITAL_A, "audit": REGULATOR}
+# Whose identity each server runs as; its organisation's TLS authority vouches for it.
+SERVERS = {
+    "ledger": (OPERATOR, "orderer"),
+    "consent": (HOSPITAL_A, "consent"),
+    "inference": (HOSPITAL_A, "inference"),
+    "audit": (REGULATOR, "audit"),
+}
 # The services in the order in which they start.
 SERVICES = ("identity", "ledger", "consent", "inference", "audit")
 PORTS = {"identity": 7101, "enrolment": 7102, "ledger": 7051, "consent": 7103, "inference": 7104, "audit": 7105}
@@ -81,10 +89,6 @@ class Layout:
         return self.root / "network.yaml"
 
     @property
-    def addresses(self) -> Path:
-        return self.root / "addresses.json"
-
-    @property
     def blocks(self) -> Path:
         return self.service("ledger") / "data" / "blocks"
 
@@ -95,7 +99,11 @@ class Layout:
         return self.root / "organisations" / msp_id / name
 
     def tls(self, service: str) -> Path:
-        return self.root / "organisations" / SERVERS[service] / "tls" / service
+        return self.root / "organisations" / SERVERS[service][0] / "tls" / service
+
+    def patient(self, pseudonym: str) -> Path:
+        """Where a patient of hospital A keeps their identity."""
+        return self.root / "organisations" / HOSPITAL_A / "patients" / pseudonym
 
     def models(self, msp_id: str) -> Path:
         return self.root / "organisations" / msp_id / "models"
@@ -166,3 +174,43 @@ def network_config(layout: Layout) -> dict[str, Any]:
             },
         },
     }
+
+
+def service_config(name: str, layout: Layout, address: str, ledger: str) -> dict[str, Any]:
+    """`config.yaml` of ledger, consent, inference or audit, with paths relative to the service's folder."""
+    msp_id, member = SERVERS[name]
+    config: dict[str, Any] = {
+        "server": {
+            "address": address,
+            "tls": _up(layout, layout.tls(name)),
+            "msp_root": _up(layout, layout.msp),
+        }
+    }
+    if name == "ledger":
+        return config | {"network": _up(layout, layout.network), "data": "data"}
+    config |= {
+        "msp_id": msp_id,
+        "identity": _up(layout, layout.identity(msp_id, member)),
+        "ledger": {"address": ledger, "tls_roots": _up(layout, layout.tls_roots), "channel": CHANNEL},
+    }
+    if name == "inference":
+        config["models"] = _up(layout, layout.models(msp_id))
+    if name == "audit":
+        config["data"] = "data"
+    return config
+
+
+def identity_config(layout: Layout, address: str, enrolment_address: str) -> dict[str, Any]:
+    """`config.yaml` of identity, which makes its own TLS certificate and everybody's membership."""
+    return {
+        "server": {"address": address, "tls": "tls", "msp_root": _up(layout, layout.msp)},
+        "enrolment_address": enrolment_address,
+        "home": "home",
+        "organisations": [{"msp_id": msp_id, "name": name} for msp_id, name in ORGANISATIONS.items()],
+        "operator": OPERATOR,
+    }
+
+
+def _up(layout: Layout, path: Path) -> str:
+    """A path below the root as seen from one folder below it."""
+    return str(Path("..") / path.relative_to(layout.root))
