@@ -81,15 +81,32 @@ def _build(
     values: dict[str, Any] = {}
     for name, field in fields.items():
         key, variable = _join(where, name), f"{env_prefix}{name.upper()}"
-        if dataclasses.is_dataclass(hints[name]) and name in content:
-            values[name] = _build(hints[name], content[name], path, key, f"{variable}__", environ)
-        elif variable in environ and env_prefix:
-            values[name] = _convert(yaml.safe_load(environ[variable]), hints[name], path, f"{key} (from {variable})")
+        nested = env_prefix and any(each.startswith(f"{variable}__") for each in environ)
+        if dataclasses.is_dataclass(hints[name]) and (name in content or nested):
+            inner = f"{variable}__" if env_prefix else ""
+            values[name] = _build(hints[name], content.get(name, {}), path, key, inner, environ)
+        elif env_prefix and variable in environ:
+            values[name] = _override(environ[variable], hints[name], path, f"{key} (from {variable})")
         elif name in content:
             values[name] = _convert(content[name], hints[name], path, key)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"{path}: key {key} is missing")
     return cls(**values)
+
+
+def _override(text: str, kind: Any, path: Path, key: str) -> Any:
+    """The value of an environment variable. Text and paths are taken as they stand."""
+    if {kind, *typing.get_args(kind)} & {str, Path} and typing.get_origin(kind) in (
+        None,
+        typing.Union,
+        types.UnionType,
+    ):
+        return _convert(text, kind, path, key)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{path}: {key} cannot be read") from None
+    return _convert(value, kind, path, key)
 
 
 def _convert(value: Any, kind: Any, path: Path, key: str) -> Any:

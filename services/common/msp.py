@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Lock
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
@@ -273,7 +273,7 @@ def _certificates(pems: Iterable[bytes]) -> tuple[x509.Certificate, ...]:
 def _issued_by(leaf: x509.Certificate, root: x509.Certificate) -> bool:
     try:
         leaf.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
