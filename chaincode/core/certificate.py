@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -21,6 +21,8 @@ from cryptography.x509.oid import NameOID
 from chaincode.core import canonical
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
+# What the library raises for certificates beside ValueError.
+_UNREADABLE = (UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -37,7 +39,13 @@ class CertificateView:
 
 def parse(pem: bytes) -> CertificateView:
     """Reads one PEM certificate with a P-256 key. Raises ValueError saying what is wrong."""
-    certificate = x509.load_pem_x509_certificate(pem)
+    try:
+        return _parse(x509.load_pem_x509_certificate(pem))
+    except _UNREADABLE:
+        raise ValueError("the certificate is of a kind that cannot be read") from None
+
+
+def _parse(certificate: x509.Certificate) -> CertificateView:
     public_key = certificate.public_key()
     if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, ec.SECP256R1):
         raise ValueError("the certificate's key is not ECDSA P-256")
