@@ -1,7 +1,7 @@
 """The gRPC edge of the audit service: search, export, checkpoint.
 
-Errors: INVALID_ARGUMENT (BAD_FILTER, BAD_PAGE) naming the field; UNAVAILABLE (LEDGER_UNAVAILABLE) and FAILED_PRECONDITION
-(LEDGER_REFUSED) where an export cannot read a private record. An export that fails ends without its seal, so what was
+Errors: INVALID_ARGUMENT (BAD_FILTER, BAD_PAGE) naming the field. Where an export cannot read a private record,
+UNAVAILABLE (LEDGER_UNAVAILABLE) or FAILED_PRECONDITION (LEDGER_REFUSED); it ends without its seal then, so what was
 received is no valid file.
 """
 
@@ -103,7 +103,7 @@ def read_filter(message: audit_pb2.Filter) -> Filter:
 
 
 def _time(message: audit_pb2.Filter, name: str) -> datetime | None:
-    if not message.HasField(name):  # type: ignore[arg-type]
+    if not message.HasField(name):
         return None
     try:
         time: datetime = getattr(message, name).ToDatetime(tzinfo=UTC)

@@ -7,7 +7,6 @@ durable when it returns. Writes come from one task; reads from any thread.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -19,10 +18,10 @@ from chaincode.core.merkle import Frontier
 from services.audit import index, log
 from services.audit.index import Entry, Filter
 from services.common.config import ConfigError
+from services.ledger.environment import Environment
 
 SCHEMA = "salus.audit.store/1"
-MAP_BYTES = 1 << 38
-_TABLES = (b"meta", b"nodes", b"blocks", b"envelopes", b"entries", b"facets")
+_TABLES = ("meta", "nodes", "blocks", "envelopes", "entries", "facets")
 
 
 @dataclass(frozen=True)
@@ -88,19 +87,13 @@ class LmdbStore:
     def __init__(self, folder: Path, channel: str) -> None:
         """Opens or makes it. Raises ConfigError for a folder that cannot be used or that belongs to another channel."""
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._environment = lmdb.open(str(folder), map_size=MAP_BYTES, max_dbs=len(_TABLES), mode=0o600)
+            self._environment = Environment(folder, _TABLES, durable=True)
         except (OSError, lmdb.Error) as error:
             raise ConfigError(f"the audit store in {folder} cannot be opened: {error}") from None
-        self._tables: dict[bytes, Any] = {name: self._environment.open_db(name) for name in _TABLES}
         identity = canonical.encode({"schema": SCHEMA, "channel": channel})
-        with self._write() as transaction:
-            meta = self._tables[b"meta"]
-            known = transaction.get(b"identity", db=meta)
-            if known is None:
-                transaction.put(b"identity", identity, db=meta)
-            elif bytes(known) != identity:
-                raise ConfigError(f"the audit store in {folder} belongs to another channel or version")
+        known = self._environment.write(lambda transaction: self._identify(transaction, identity))
+        if known != identity:
+            raise ConfigError(f"the audit store in {folder} belongs to another channel or version")
 
     def close(self) -> None:
         """Releases the files."""
@@ -113,45 +106,21 @@ class LmdbStore:
         self.close()
 
     def position(self) -> Position:
-        with self._read() as transaction:
+        with self._environment.read() as transaction:
             return self._position(transaction)
 
     def append(self, block: IndexedBlock) -> None:
-        with self._write() as transaction:
-            position = self._position(transaction)
-            if block.number != position.height:
-                raise ValueError(f"block {block.number} is not the next one, {position.height}")
-            tree, nodes = log.grow(position.tree, block.leaves)
-            for (level, number), value in nodes.items():
-                transaction.put(_node_key(level, number), value, db=self._tables[b"nodes"])
-            transaction.put(
-                block.number.to_bytes(8), position.tree.size.to_bytes(8), db=self._tables[b"blocks"], append=True
-            )
-            for number, envelope in block.envelopes.items():
-                transaction.put(_envelope_key(block.number, number), envelope, db=self._tables[b"envelopes"])
-            for entry, patient in block.entries:
-                transaction.put(entry.place, entry.to_bytes(), db=self._tables[b"entries"])
-                for facet in entry.facets(patient):
-                    transaction.put(facet + entry.place, b"\x01", db=self._tables[b"facets"])
-            policies = [*position.policies, (block.number, block.policy)] if block.policy else position.policies
-            state = {
-                "height": block.number + 1,
-                "head": block.head.hex(),
-                "size": tree.size,
-                "subtrees": [each.hex() for each in tree.subtrees],
-                "policies": [list(each) for each in policies],
-            }
-            transaction.put(b"position", canonical.encode(state), db=self._tables[b"meta"])
+        self._environment.write(lambda transaction: self._append(transaction, block))
 
     def find(
         self, wanted: Filter, limit: int, *, after: bytes = b"", below: int | None = None, newest_first: bool = False
     ) -> list[Entry]:
         found: list[Entry] = []
-        with self._read() as transaction:
+        with self._environment.read() as transaction:
             for place in self._places(transaction, wanted, after, newest_first=newest_first):
                 if below is not None and int.from_bytes(place[8:16]) >= below:
                     continue
-                entry = Entry.from_bytes(bytes(transaction.get(place, db=self._tables[b"entries"])))
+                entry = Entry.from_bytes(self._look(transaction, "entries", place))
                 if wanted.matches(entry):
                     found.append(entry)
                     if len(found) == limit:
@@ -159,18 +128,17 @@ class LmdbStore:
         return found
 
     def envelope(self, block_number: int, index: int) -> bytes:
-        return self._get(b"envelopes", _envelope_key(block_number, index))
+        return self._get("envelopes", _envelope_key(block_number, index))
 
     def leaf_index(self, block_number: int, index: int) -> int:
-        return int.from_bytes(self._get(b"blocks", block_number.to_bytes(8))) + index
+        return int.from_bytes(self._get("blocks", block_number.to_bytes(8))) + index
 
     def prove(self, leaf_index: int, size: int) -> list[bytes]:
-        with self._read() as transaction:
-            nodes = self._tables[b"nodes"]
+        with self._environment.read() as transaction:
             if size > self._position(transaction).tree.size:
                 raise ValueError(f"the log has not come to size {size}")
             return log.prove(
-                leaf_index, size, lambda level, number: bytes(transaction.get(_node_key(level, number), db=nodes))
+                leaf_index, size, lambda level, number: self._look(transaction, "nodes", _node_key(level, number))
             )
 
     def _places(self, transaction: Any, wanted: Filter, after: bytes, *, newest_first: bool) -> Iterator[bytes]:
@@ -178,7 +146,7 @@ class LmdbStore:
         facet = wanted.facet()
         prefix = facet or b""
         first, last = (prefix + each for each in index.span(wanted))
-        with transaction.cursor(db=self._tables[b"facets" if facet else b"entries"]) as cursor:
+        with transaction.cursor(db=self._environment["facets" if facet else "entries"]) as cursor:
             if newest_first:
                 end = prefix + after if after else last
                 there = cursor.prev() if cursor.set_range(end) else cursor.last()
@@ -194,7 +162,7 @@ class LmdbStore:
                 there = cursor.next()
 
     def _position(self, transaction: Any) -> Position:
-        value = transaction.get(b"position", db=self._tables[b"meta"])
+        value = transaction.get(b"position", db=self._environment["meta"])
         if value is None:
             return Position()
         state = canonical.decode(bytes(value))
@@ -206,22 +174,50 @@ class LmdbStore:
             policies=tuple((number, text) for number, text in state["policies"]),
         )
 
-    def _get(self, table: bytes, key: bytes) -> bytes:
-        with self._read() as transaction:
-            value = transaction.get(key, db=self._tables[table])
+    def _append(self, transaction: Any, block: IndexedBlock) -> None:
+        position = self._position(transaction)
+        if block.number != position.height:
+            raise ValueError(f"block {block.number} is not the next one, {position.height}")
+        tree, nodes = log.grow(position.tree, block.leaves)
+        for (level, number), value in nodes.items():
+            self._put(transaction, "nodes", _node_key(level, number), value)
+        self._put(transaction, "blocks", block.number.to_bytes(8), position.tree.size.to_bytes(8))
+        for number, envelope in block.envelopes.items():
+            self._put(transaction, "envelopes", _envelope_key(block.number, number), envelope)
+        for entry, patient in block.entries:
+            self._put(transaction, "entries", entry.place, entry.to_bytes())
+            for facet in entry.facets(patient):
+                self._put(transaction, "facets", facet + entry.place, b"\x01")
+        policies = [*position.policies, (block.number, block.policy)] if block.policy else position.policies
+        state = {
+            "height": block.number + 1,
+            "head": block.head.hex(),
+            "size": tree.size,
+            "subtrees": [each.hex() for each in tree.subtrees],
+            "policies": [list(each) for each in policies],
+        }
+        self._put(transaction, "meta", b"position", canonical.encode(state))
+
+    def _put(self, transaction: Any, table: str, key: bytes, value: bytes) -> None:
+        transaction.put(key, value, db=self._environment[table])
+
+    def _identify(self, transaction: Any, identity: bytes) -> bytes:
+        """What the store says that it is; a new one says `identity`."""
+        known = transaction.get(b"identity", db=self._environment["meta"])
+        if known is None:
+            self._put(transaction, "meta", b"identity", identity)
+            return identity
+        return bytes(known)
+
+    def _get(self, table: str, key: bytes) -> bytes:
+        with self._environment.read() as transaction:
+            return self._look(transaction, table, key)
+
+    def _look(self, transaction: Any, table: str, key: bytes) -> bytes:
+        value = transaction.get(key, db=self._environment[table])
         if value is None:
             raise KeyError(key)
         return bytes(value)
-
-    @contextmanager
-    def _read(self) -> Iterator[Any]:
-        with self._environment.begin() as transaction:
-            yield transaction
-
-    @contextmanager
-    def _write(self) -> Iterator[Any]:
-        with self._environment.begin(write=True) as transaction:
-            yield transaction
 
 
 def _node_key(level: int, number: int) -> bytes:
