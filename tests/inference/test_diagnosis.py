@@ -17,6 +17,7 @@ from services.inference.errors import (
     RequestIdUsedError,
 )
 from services.inference.ledger import GatewayLedger
+from services.inference.question import MAX_BATCH
 from tests.chaincode.callers import HOSPITAL_A
 from tests.chaincode.memory_ledger import NOON
 from tests.inference.world import ANN, BEN, CLINICIAN, RacedLedger, World, question
@@ -260,3 +261,11 @@ async def test_the_record_is_kept_as_long_as_the_card_says(world: World) -> None
     world.grant()
     (decision,) = await world.diagnoser().diagnose([question()], CLINICIAN)
     assert decision.record.retain_until == NOON.replace(year=NOON.year + 10)
+
+
+async def test_a_full_batch_is_one_transaction(world: World) -> None:
+    world.grant()
+    questions = [question(f"r{n}", x=n / 100) for n in range(MAX_BATCH)]
+    decisions = await world.diagnoser().diagnose(questions, CLINICIAN)
+    assert [decision.record.request_id for decision in decisions] == [each.request_id for each in questions]
+    assert world.client.commits == ["VALID"]

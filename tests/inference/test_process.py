@@ -1,0 +1,71 @@
+"""The service as a process: what it says when it starts, and when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from salus.inference.v1 import inference_pb2 as pb
+from salus.inference.v1 import inference_pb2_grpc
+
+from services.common import tls
+from tests.inference.site import Site
+
+
+def write_config(site: Site, **changes: Any) -> Path:
+    site.organisations.enrol("HospitalAMSP", "inference", role="inference")
+    site.organisations.tls("HospitalAMSP", "inference")
+    content = {
+        "server": {"address": "127.0.0.1:0", "tls": "organisations/HospitalAMSP/tls/inference", "msp_root": "msp"},
+        "msp_id": "HospitalAMSP",
+        "identity": "organisations/HospitalAMSP/inference",
+        "models": "organisations/HospitalAMSP/models",
+        "ledger": {"address": site.ledger_address, "tls_roots": str(site.organisations.tls_roots)},
+    }
+    path = site.organisations.root / "inference.yaml"
+    path.write_text(yaml.safe_dump({**content, **changes}))
+    return path
+
+
+async def start(path: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.inference",
+        "--config",
+        str(path),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_it_announces_its_address_serves_and_ends_when_asked_to(site: Site) -> None:
+    process = await start(write_config(site))
+    assert process.stdout is not None
+    announced = json.loads(await process.stdout.readline())
+    assert (announced["event"], announced["service"]) == ("serving", "inference")
+    clinician = site.organisations.enrol("HospitalAMSP", "dr-adams", role="clinician")
+    async with tls.connect(announced["address"], clinician, site.organisations.tls_roots) as channel:
+        stub: Any = inference_pb2_grpc.InferenceServiceStub(channel)  # type: ignore[no-untyped-call]
+        assert [each.ready for each in (await stub.ListModels(pb.ListModelsRequest())).models] == [True]
+    process.terminate()
+    assert await process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"identity": "nowhere"}, "nowhere/cert.pem"), ({"attempts": 3}, "attempts"), ({"models": 7}, "models")],
+    ids=["missing key", "unknown key", "wrong type"],
+)
+async def test_what_it_cannot_start_with_is_one_line(site: Site, changes: dict[str, Any], said: str) -> None:
+    process = await start(write_config(site, **changes))
+    out, err = await process.communicate()
+    assert (process.returncode, out) == (2, b"")
+    (line,) = err.decode().splitlines()
+    assert line.startswith("salus-inference: ")
+    assert said in line
