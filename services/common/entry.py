@@ -17,7 +17,8 @@ EXIT_CONFIG = 2
 
 
 def run(service: str, main: Callable[[Path], Awaitable[None]]) -> None:
-    """Parses `--config FILE` and runs `main` with it until it returns. Never returns by itself: exits 0, or 2."""
+    """Parses `--config FILE` and runs `main` with it until it returns. Never returns by itself: exits 0, or 2 after a
+    ConfigError or OSError, which it prints as one line."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML or TOML configuration")
     arguments = parser.parse_args()
@@ -31,6 +32,10 @@ def run(service: str, main: Callable[[Path], Awaitable[None]]) -> None:
             runner.run(start())
     except ConfigError as error:
         print(f"salus-{service}: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_CONFIG) from None
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        print(f"salus-{service}: {name}{error.strerror or type(error).__name__}", file=sys.stderr)
         raise SystemExit(EXIT_CONFIG) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

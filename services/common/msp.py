@@ -11,6 +11,7 @@ revoked, a known node OU. Fabric's rule that the organisational unit names the n
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from google.protobuf.message import DecodeError
 from chaincode.core import certificate
 from chaincode.core.certificate import CertificateView
 from services.common.config import ConfigError
+from services.common.logs import log
+
+_logger = logging.getLogger(__name__)
 
 NODE_OUS = frozenset({"client", "peer", "admin", "orderer"})
 CACHE_SIZE = 10_000
@@ -204,7 +208,7 @@ class MembershipFolder(Membership):
     """Membership as Fabric's MSP folders have it, `root/<MSPID>/msp/...`, read again when a file in them changes.
 
     `monotonic` gives seconds; the folder is looked at no more often than every CHECK_SECONDS. A folder that cannot be
-    read later on leaves the last good membership in force.
+    read later on leaves the last good membership in force, which is logged once.
     """
 
     def __init__(self, root: Path, monotonic: Callable[[], float]) -> None:
@@ -214,7 +218,7 @@ class MembershipFolder(Membership):
         self._lock = Lock()
         self._stamp = _stamp(root)
         self._msps = {msp.msp_id: msp for msp in read_folder(root)}
-        self._looked = monotonic()
+        self._looked, self._fault = monotonic(), ""
 
     def current(self) -> Mapping[str, Msp]:
         if self._monotonic() - self._looked >= CHECK_SECONDS and self._lock.acquire(blocking=False):
@@ -224,8 +228,12 @@ class MembershipFolder(Membership):
                 if stamp != self._stamp:
                     self._msps = {msp.msp_id: msp for msp in read_folder(self._root)}
                     self._stamp = stamp
-            except (ConfigError, OSError):
-                pass
+            except (ConfigError, OSError) as error:
+                if str(error) != self._fault:
+                    log(_logger, logging.ERROR, "membership unreadable", fault=str(error))
+                self._fault = str(error)
+            else:
+                self._fault = ""
             finally:
                 self._lock.release()
         return self._msps

@@ -11,13 +11,14 @@ import grpc
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from salus.identity.v1 import identity_pb2 as pb
 
 from services.common.errors import explain
 from services.common.tls import connect
 from tests.organisations import Organisation, Organisations
 
-from .service import Probe, client, running, stub
+from .service import NAME, Probe, client, running, stub
 
 REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNAVAILABLE)
 
@@ -111,6 +112,18 @@ async def test_health_is_told_to_anyone_enrolled(organisations: Organisations) -
             health_pb2.HealthCheckRequest()
         )
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_reflection_lists_the_services_to_anyone_enrolled(organisations: Organisations) -> None:
+    async with (
+        running(organisations, Probe()) as address,
+        client(address, organisations, "HospitalBMSP", "dr-baker") as channel,
+    ):
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        stub_of = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]
+        stream = stub_of.ServerReflectionInfo(iter([request]))  # type: ignore[operator]
+        answers = [answer async for answer in stream]
+    assert NAME in [each.name for each in answers[0].list_services_response.service]
 
 
 async def test_refusals_are_logged_without_the_person(

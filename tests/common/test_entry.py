@@ -70,3 +70,13 @@ async def test_a_missing_key_file(tmp_path: Path) -> None:
     assert code == 2
     assert line.startswith("salus-identity: cannot read")
     assert "No such file" in line
+
+
+async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({**CONFIG, "home": "file/home"}))
+    code, [line] = await _run(path)
+    assert code == 2
+    assert line.startswith("salus-identity: ")
+    assert "Not a directory" in line

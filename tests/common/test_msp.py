@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.common import msp
+from services.common.config import ConfigError
 from services.common.msp import MembershipFolder
 from tests.organisations import Organisation, Organisations
 
@@ -79,3 +82,42 @@ def test_a_signature_with_high_s_is_refused(organisations: Organisations) -> Non
     r, s = decode_dss_signature(signature)
     with pytest.raises(msp.InvalidSignatureError):
         identity.verify(encode_dss_signature(r, P256_ORDER - s), b"message")
+
+
+def test_a_folder_that_cannot_be_read_leaves_the_last_membership_in_force_and_is_logged_once(
+    organisations: Organisations, caplog: pytest.LogCaptureFixture
+) -> None:
+    pem = _cert(organisations.enrol("HospitalAMSP", "dr-adams"))
+    clock = [0.0]
+    membership = MembershipFolder(organisations.msp_root, lambda: clock[0])
+    (organisations.msp_root / "HospitalAMSP/msp/cacerts/ca.pem").write_bytes(b"damaged")
+    for _ in range(3):
+        clock[0] += 1.0
+        membership.identify("HospitalAMSP", pem, NOW)
+    assert [record.getMessage() for record in caplog.records] == ["membership unreadable"]
+
+
+def test_a_revocation_list_of_somebody_else_is_refused(organisations: Organisations, tmp_path: Path) -> None:
+    forged = Organisations(tmp_path / "forged", {"HospitalAMSP": Organisation.create("HospitalAMSP")})
+    crl = (forged.msp_root / "HospitalAMSP/msp/crls/crl.pem").read_bytes()
+    (organisations.msp_root / "HospitalAMSP/msp/crls/crl.pem").write_bytes(crl)
+    with pytest.raises(ConfigError, match="HospitalAMSP"):
+        MembershipFolder(organisations.msp_root, lambda: 0.0)
+
+
+def test_an_identity_of_no_node_ou_is_malformed(organisations: Organisations) -> None:
+    pem = _cert(organisations.enrol("HospitalAMSP", "dr-adams", node_ou="visitor"))
+    with pytest.raises(msp.MalformedCertificateError):
+        MembershipFolder(organisations.msp_root, lambda: 0.0).identify("HospitalAMSP", pem, NOW)
+
+
+def test_a_root_is_no_identity(organisations: Organisations) -> None:
+    pem = organisations.members["HospitalAMSP"].ca.pem
+    with pytest.raises(msp.IdentityError):
+        MembershipFolder(organisations.msp_root, lambda: 0.0).identify("HospitalAMSP", pem, NOW)
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_identity_raise_an_identity_error(serialized: bytes) -> None:
+    with pytest.raises(msp.IdentityError):
+        msp.Membership([]).identify_serialized(serialized, NOW)
