@@ -1,0 +1,76 @@
+"""`salus NOUN COMMAND ...`: finds the noun's module, runs the command, and turns whatever it raises into one line.
+
+Exit codes: 0 done; 1 failed, or found something wrong; 2 wrong usage; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from services.cli.command import common
+from services.cli.failures import Failure, describe
+from services.cli.output import Output
+
+NOUNS: Mapping[str, str] = {
+    "network": "run a whole network on this machine",
+    "demo": "the whole story once, on real measurements",
+    "organisations": "who takes part",
+    "enrol": "get a certificate for a one-time secret",
+    "identities": "register, list and revoke members",
+    "patients": "pseudonyms of patients",
+    "consents": "grant, revoke and see permissions",
+    "models": "the life of models on the ledger",
+    "diagnoses": "ask a model about a patient",
+    "audit": "search, export and verify decisions",
+    "ledger": "check a ledger's files",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The entry point `salus`. Returns the exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser(given).parse_args(given)
+    output = Output(getattr(arguments, "as_json", False))
+    try:
+        result = arguments.run(arguments, output)
+        if inspect.iscoroutine(result):
+            result = asyncio.run(result)
+        return int(result or 0)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has gone; nothing may be written on the way out either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("SALUS_DEBUG"):
+            raise
+        failure = describe(error) or Failure(
+            "INTERNAL", f"unexpected {type(error).__name__}", "set SALUS_DEBUG=1 to see where, and report it"
+        )
+        print(f"salus: {failure.line()}", file=sys.stderr)
+        return 1
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser, with the commands of the nouns that are on the command line; the others have their name and help."""
+    parser = argparse.ArgumentParser(
+        prog="salus", description="A permissioned health ledger, for people.", parents=[common()]
+    )
+    subparsers = parser.add_subparsers(metavar="NOUN", required=True)
+    for noun, text in NOUNS.items():
+        if noun in given:
+            importlib.import_module(f"services.cli.{noun}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(noun, help=text)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,34 @@
+"""`salus ledger`: a look at a ledger's files, without the ledger."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from services.cli.command import add_command, add_noun
+from services.cli.output import Output
+
+
+def add_parser(subparsers: Any) -> None:
+    commands = add_noun(subparsers, "ledger", "check a ledger's files")
+    fsck = add_command(commands, "fsck", "check every block; exit code 1 where something is damaged", _fsck)
+    fsck.add_argument("folder", type=Path, metavar="FOLDER", help="the ledger's data folder, or its blocks")
+
+
+def _fsck(arguments: argparse.Namespace, output: Output) -> int:
+    from services.ledger.fsck import check
+
+    blocks = arguments.folder / "blocks"
+    damages = check(blocks if blocks.is_dir() else arguments.folder)
+    if output.as_json:
+        output.record({"sound": not damages, "damages": [asdict(each) for each in damages]}, {})
+    elif damages:
+        rows = [asdict(each) for each in damages]
+        output.rows(
+            "damages", rows, {"segment": "SEGMENT", "offset": "OFFSET", "block": "BLOCK", "what": "WHAT IS WRONG"}
+        )
+    else:
+        output.say("every block is sound")
+    return 1 if damages else 0
