@@ -93,6 +93,7 @@ class LmdbStore:
         identity = canonical.encode({"schema": SCHEMA, "channel": channel})
         known = self._environment.write(lambda transaction: self._identify(transaction, identity))
         if known != identity:
+            self.close()
             raise ConfigError(f"the audit store in {folder} belongs to another channel or version")
 
     def close(self) -> None:

@@ -204,7 +204,7 @@ async def export(
 ) -> bytes:
     """The export file's bytes."""
     exporter = Exporter(Auditor(CHANNEL, auditor) if auditor else ledger.auditor, store, ledger)
-    prints = {msp_id: [] for msp_id in ledger.roots}
+    prints: dict[str, list[str]] = {msp_id: [] for msp_id in ledger.roots}
     return b"".join([part.data async for part in exporter.export(wanted or Filter(), CREATED, prints)])
 
 
