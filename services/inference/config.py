@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.common.config import ServerConfig
+from services.common.config import ConfigError, ServerConfig
+from services.inference.question import MAX_BATCH
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,18 @@ class LedgerConfig:
 class Limits:
     """How much the service takes on.
 
-    waiting: questions inside at one time, 256 or more; beyond it callers read RESOURCE_EXHAUSTED. working: calls at
-    work at one time. attempts: how often a record is made before a conflict on the ledger ends the call.
+    waiting: questions inside at one time, 256 or more and below `server.max_concurrent`; beyond it callers read
+    RESOURCE_EXHAUSTED and when to come back. working: calls at work at one time. attempts: how often a record is made before a conflict on the ledger ends the call.
     """
 
-    waiting: int = 1024
+    waiting: int = 500
     working: int = 32
     attempts: int = 5
+
+    def __post_init__(self) -> None:
+        for name, minimum in (("waiting", MAX_BATCH), ("working", 1), ("attempts", 1)):
+            if getattr(self, name) < minimum:
+                raise ConfigError(f"limits.{name} must be {minimum} or more")
 
 
 @dataclass(frozen=True)

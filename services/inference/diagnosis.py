@@ -123,7 +123,7 @@ class Diagnoser:
             try:
                 return await self._attempt(questions, requester, watch)
             except (RecordRefusedError, RecordInvalidError) as error:
-                if error.reason not in OVERTAKEN or attempt == self._attempts:
+                if error.reason not in OVERTAKEN or attempt >= self._attempts:
                     raise
             await self._pause(self._backoff(attempt))
             attempt += 1
@@ -178,7 +178,7 @@ class Diagnoser:
             if isinstance(found, Prepared):
                 prepared.append(found)
             else:
-                violations += (replace(each, field=prefix(place, questions) + each.field) for each in found)
+                violations += (replace(each, field=prefix(place) + each.field) for each in found)
         if violations:
             raise InvalidQuestionError(violations)
         return prepared

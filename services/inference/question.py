@@ -54,17 +54,17 @@ class Requester:
 
 
 def check(questions: Sequence[Question]) -> list[Violation]:
-    """Every fault of the questions that can be told without a model. Fields are relative to a batch of several."""
+    """Every fault of the questions that can be told without a model. Fields are those of `DiagnoseBatchRequest`."""
     if not 1 <= len(questions) <= MAX_BATCH:
         return [Violation("requests", f"takes 1 to {MAX_BATCH} requests")]
     violations = [
-        Violation(prefix(index, questions) + field, takes)
+        Violation(prefix(index) + field, takes)
         for index, question in enumerate(questions)
         for field, takes in _faults(question)
     ]
     times_used = Counter(question.request_id for question in questions)
     violations += [
-        Violation(prefix(index, questions) + "request_id", "is used more than once in this batch")
+        Violation(prefix(index) + "request_id", "is used more than once in this batch")
         for index, question in enumerate(questions)
         if times_used[question.request_id] > 1
     ]
@@ -77,9 +77,9 @@ def check_decision_id(text: str) -> None:
         raise InvalidQuestionError([Violation("decision_id", "takes 32 lower-case hexadecimal characters")])
 
 
-def prefix(index: int, questions: Sequence[Question]) -> str:
-    """What leads to a field of one question: "" for a single one."""
-    return f"requests[{index}]." if len(questions) > 1 else ""
+def prefix(index: int) -> str:
+    """What leads to a field of one question in its batch."""
+    return f"requests[{index}]."
 
 
 def measurement_field(name: str) -> str:

@@ -19,7 +19,7 @@ from services.common.errors import StatusError
 from services.inference import errors
 from services.inference.admission import Admission
 from services.inference.diagnosis import Decision, Diagnoser
-from services.inference.question import Measurement, Question, Requester, check_decision_id
+from services.inference.question import Measurement, Question, Requester, check_decision_id, prefix
 from services.inference.registry import Registry, Standing
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -47,7 +47,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self._admission = admission
 
     async def Diagnose(self, request: pb.DiagnoseRequest, context: _Context) -> pb.DiagnoseResponse:
-        (decision,) = await self._diagnose([request])
+        (decision,) = await self._diagnose([request], within=prefix(0))
         if decision.record.answer is None:
             refusal = _refusal(decision)
             raise StatusError(
@@ -88,16 +88,17 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         ]
         return pb.DescribeModelResponse(model=_model(standing), inputs=inputs, card=standing.model.card_json)
 
-    async def _diagnose(self, requests: list[pb.DiagnoseRequest]) -> list[Decision]:
+    async def _diagnose(self, requests: list[pb.DiagnoseRequest], within: str = "") -> list[Decision]:
         asking = caller()
         requester = Requester(asking.msp_id, asking.role, asking.enrolment_id)
-        with _mapped():
+        with _mapped(within):
             async with self._admission.admit(len(requests)):
                 return await self._diagnoser.diagnose([_question(each) for each in requests], requester)
 
 
 @contextmanager
-def _mapped() -> Iterator[None]:
+def _mapped(within: str = "") -> Iterator[None]:
+    """This service's errors as statuses; `within` is what violations' fields start with and the caller has not sent."""
     try:
         yield
     except errors.InferenceError as error:
@@ -107,7 +108,7 @@ def _mapped() -> Iterator[None]:
             error.reason,
             error.message,
             metadata=error.metadata,
-            violations=[(each.field, each.description) for each in violations],
+            violations=[(each.field.removeprefix(within), each.description) for each in violations],
             retry_after=error.retry_after,
         ) from None
 

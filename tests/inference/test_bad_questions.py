@@ -22,7 +22,8 @@ async def violations(world: World, *questions: Question) -> dict[str, str]:
     with pytest.raises(InvalidQuestionError) as caught:
         await world.diagnoser().diagnose(questions, CLINICIAN)
     assert world.ledger.height == height
-    return {each.field: each.description for each in caught.value.violations}
+    lead = "requests[0]." if len(questions) == 1 else ""
+    return {each.field.removeprefix(lead): each.description for each in caught.value.violations}
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,9 @@ async def test_faulty_fields_are_named_with_what_they_take(site: Site) -> None:
     assert (invalid.code, invalid.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
     assert [field for field, _ in invalid.violations] == ["purpose"]
     asked.purpose = "TREAT"
+    batch = pb.DiagnoseBatchRequest(requests=[asked])
+    invalid = await failure(site.stub().DiagnoseBatch(batch))
+    assert [field for field, _ in invalid.violations] == ["requests[0].measurements[mean_radius]"]
     invalid = await failure(site.stub().Diagnose(asked))
     assert invalid.violations == (("measurements[mean_radius]", "is out of range; it takes a number from 1 to 100"),)
 
