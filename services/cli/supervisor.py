@@ -24,7 +24,7 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True)
 class Service:
-    """One running service. `addresses` maps what the service announced (`address`, `enrolment_address`) to host:port."""
+    """One running service. `addresses`: host:port of what it announced, `address` and perhaps `enrolment_address`."""
 
     name: str
     process: asyncio.subprocess.Process
@@ -45,6 +45,11 @@ class Supervisor:
 
     def __getitem__(self, name: str) -> Service:
         return self._services[name]
+
+    @property
+    def names(self) -> list[str]:
+        """The services running, in the order started."""
+        return list(self._services)
 
     async def start(self, name: str, config: Path) -> Service:
         """Returns once the service serves. Raises ServiceError with its last words when it ends or stays silent."""
