@@ -27,7 +27,8 @@ class Limits:
     """How much the service takes on.
 
     waiting: questions inside at one time, 256 or more and below `server.max_concurrent`; beyond it callers read
-    RESOURCE_EXHAUSTED and when to come back. working: calls at work at one time. attempts: how often a record is made before a conflict on the ledger ends the call.
+    RESOURCE_EXHAUSTED and when to come back. working: calls at work at one time. attempts: how often a record is made
+    before a conflict on the ledger ends the call.
     """
 
     waiting: int = 500

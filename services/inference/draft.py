@@ -10,7 +10,7 @@ from chaincode.core.batch import Item
 from chaincode.core.card import InputError
 from chaincode.core.decision_checks import retain_until, value_names
 from chaincode.core.provision import Actor, Use, Verdict
-from chaincode.core.record import Answer, Consented, Contribution, Input, Model, Record
+from chaincode.core.record import Answer, Consented, Contribution, Input, Model, Record, parse_input
 from chaincode.runtime.executor import Output
 from services.inference.errors import Violation
 from services.inference.ledger import RegisteredModel
@@ -83,7 +83,7 @@ def repeats(question: Question, record: Record, item: Item) -> bool:
         and question.emergency_reason == record.emergency_reason
         and question.amends == record.amends
     )
-    return same and (record.answer is None or model_input(question).encode() == item.input)
+    return same and (record.answer is None or model_input(question) == parse_input(item.input))
 
 
 def _record(prepared: Prepared, verdict: Verdict, answer: Answer | None, started: datetime, ended: datetime) -> Record:

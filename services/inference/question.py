@@ -118,6 +118,6 @@ def _emergency_faults(question: Question) -> list[tuple[str, str]]:
             if question.emergency_reason
             else []
         )
-    if not 1 <= len(question.emergency_reason.strip()) <= MAX_REASON:
+    if not question.emergency_reason.strip() or len(question.emergency_reason) > MAX_REASON:
         return [("emergency_reason", f"takes the reason of the emergency access, 1 to {MAX_REASON} characters")]
     return []

@@ -125,13 +125,14 @@ async def test_a_retry_is_answered_although_the_model_is_suspended_meanwhile(wor
     "other",
     [
         question(x=5),
+        question(x=math.nan),
         question(patient=BEN),
         question(model_id="other"),
         question(model_version="2"),
         question(purpose="HRESCH"),
         question(amends="0" * 32),
     ],
-    ids=["input", "patient", "model", "version", "purpose", "amends"],
+    ids=["input", "no number", "patient", "model", "version", "purpose", "amends"],
 )
 async def test_a_request_id_used_for_another_request_is_refused(world: World, other: object) -> None:
     world.grant()
