@@ -131,7 +131,8 @@ class Network:
         async with connect(self.address("identity"), self.layout.identity(admin.msp_id, admin.name), roots) as channel:
             for member in MEMBERS:
                 if member.msp_id == admin.msp_id:
-                    step(f"{member.name} of {ORGANISATIONS[member.msp_id]}")
+                    if not identity.is_enrolled(self.layout.identity(member.msp_id, member.name)):
+                        step(f"{member.name} of {ORGANISATIONS[member.msp_id]}")
                     await identity.join(
                         IdentityClient(channel),
                         enrolment,

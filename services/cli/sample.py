@@ -90,10 +90,11 @@ async def prepare(network: Network) -> list[str]:
     profile.write(replace(registrar, identity=folder, models=None), network.layout.profile(PATIENT))
     place = "from this folder" if home == profile.home().resolve() else f"with SALUS_HOME={home}"
     grant = f"--organisation {HOSPITAL_A} --purpose TREAT --data-class {DATA_CLASS} --days 90"
+    ask = f"--model {MODEL_ID} --patient {pseudonym} --file {measurements}"
     return [
         f"Try, in another terminal, {place} (salus is .venv/bin/salus):",
         f"  salus --as {PATIENT} consents grant {grant}",
-        f"  salus --as dr-adams diagnoses ask --model {MODEL_ID} --patient {pseudonym} --purpose TREAT --file {measurements}",
+        f"  salus --as dr-adams diagnoses ask {ask}",
         f"  salus --as {PATIENT} consents uses",
         "  salus --as inspector audit export trail.jsonl",
         f"  salus audit verify trail.jsonl --roots {network.layout.msp}",
