@@ -34,20 +34,27 @@ NOUNS: Mapping[str, str] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point `salus`. Returns the exit code."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser(given).parse_args(given)
-    output = Output(getattr(arguments, "as_json", False))
+    # What went wrong is told in one line; gRPC would tell it in lines of its own.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
-        result = arguments.run(arguments, output)
-        if inspect.iscoroutine(result):
-            result = asyncio.run(result)
-        return int(result or 0)
+        return asyncio.run(run(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # Whoever read the output has gone; nothing may be written on the way out either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+async def run(argv: Sequence[str]) -> int:
+    """Runs one command line; returns the exit code. Raises SystemExit for wrong usage and for --help."""
+    arguments = _parser(argv).parse_args(argv)
+    output = Output(getattr(arguments, "as_json", False))
+    try:
+        result = arguments.run(arguments, output)
+        return int((await result if inspect.isawaitable(result) else result) or 0)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if os.environ.get("SALUS_DEBUG"):
             raise

@@ -11,7 +11,6 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from services.cli import handshake
 from services.cli.profile import Profile
 
 if TYPE_CHECKING:
@@ -39,6 +38,8 @@ class Connection:
         for channel in self._channels.values():
             await channel.close()
         if error is not None and _is_transport(error):
+            from services.cli import handshake
+
             for service in self._channels:
                 folder = None if service == "enrolment" else self.profile.identity
                 address, roots = self.profile.address(service), self.profile.tls_roots

@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
     who.add_argument("--patient", default="", metavar="PSEUDONYM")
     who.add_argument("--identifier-file", metavar="FILE", help="the patient's identifier at your organisation")
     ask.add_argument("--file", type=Path, metavar="FILE", help="measurements: JSON, or CSV with one row")
-    ask.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a measurement; may be repeated")
+    ask.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one measurement, over the file")
     ask.add_argument("--request-id", default="", metavar="ID", help="your own id; asking again with it records nothing")
     ask.add_argument("--amends", default="", metavar="DECISION", help="the decision that this one amends")
     _add_question(ask)
@@ -104,10 +104,11 @@ async def _ask(arguments: argparse.Namespace, output: Output) -> None:
 
     from services.cli import prompt, questions
 
-    measured = []
+    measured = {}
     if arguments.file is not None:
-        measured += questions.read_one(_read(arguments.file), arguments.file.suffix.lower(), arguments.ignore)
-    measured += questions.measurements_set(arguments.set)
+        read = questions.read_one(_read(arguments.file), arguments.file.suffix.lower(), arguments.ignore)
+        measured = {each.name: each for each in read}
+    measured |= {each.name: each for each in questions.measurements_set(arguments.set)}
     if not measured:
         raise Failure("NO_MEASUREMENTS", "there is nothing to ask about", "give --file FILE or --set NAME=VALUE")
     identifier = "" if arguments.patient else prompt.take("Patient identifier", arguments.identifier_file)
@@ -118,7 +119,7 @@ async def _ask(arguments: argparse.Namespace, output: Output) -> None:
             patient=patient,
             model_id=arguments.model,
             model_version=arguments.version,
-            measurements=measured,
+            measurements=measured.values(),
             purpose=arguments.purpose,
             emergency_reason=arguments.emergency_reason,
             amends=arguments.amends,

@@ -74,11 +74,10 @@ def _of_call(error: Exception) -> Failure | None:
         return Failure(error.reason or "LEDGER_REFUSED", "; ".join((error.message, *_others(error))))
     else:
         return None
-    faults = "; ".join(f"{field} {takes}" for field, takes in details.violations)
-    reason = details.reason or details.code.name
-    message = details.message or details.code.name
-    references = "".join(f"; {name} {details.metadata[name]}" for name in _REFERENCES if name in details.metadata)
-    return Failure(reason, f"{message}: {faults}" if faults else f"{message}{references}")
+    faults = "; ".join(f"{field}: {takes}" for field, takes in details.violations)
+    references = ", ".join(f"{name} {details.metadata[name]}" for name in _REFERENCES if name in details.metadata)
+    message = faults or details.message or "the service gave no reason"
+    return Failure(details.reason or details.code.name, f"{message} [{references}]" if references else message)
 
 
 _REFERENCES = ("decision_id", "transaction_id")

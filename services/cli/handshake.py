@@ -1,14 +1,17 @@
 """Why a connection over mutual TLS fails, found by trying it once more without gRPC, which does not tell.
 
-With TLS 1.3 a server judges the client's certificate after the client has finished its part, so a refusal arrives
-as an alert on the first read.
+With TLS 1.3 a server judges the client's certificate after the client has finished its part, so a refusal arrives on
+the first read: as an alert, or as the end of the connection. Then the certificate itself is looked at.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
+
+from cryptography import x509
 
 from services.cli.failures import Failure
 
@@ -39,7 +42,9 @@ def diagnose(service: str, address: str, identity: Path | None, tls_roots: Path)
             socket.create_connection((host.strip("[]"), int(port)), TIMEOUT) as plain,
             context.wrap_socket(plain, server_hostname=host.strip("[]")) as secured,
         ):
-            secured.recv(1)
+            if secured.recv(1):
+                return None
+            return _refused(service, identity, "")
     except ssl.SSLCertVerificationError as error:
         return Failure(
             "SERVER_NOT_TRUSTED",
@@ -47,21 +52,31 @@ def diagnose(service: str, address: str, identity: Path | None, tls_roots: Path)
             "check tls_roots and the address in the profile",
         )
     except ssl.SSLError as error:
-        return _refused(service, error.reason or "")
+        return _refused(service, identity, error.reason or "")
     except TimeoutError:
         return Failure("UNREACHABLE", f"{service} at {address} does not answer", "is it running? salus network up")
     except ConnectionResetError:
-        return Failure(
-            "CERTIFICATE_REFUSED", f"{service} at {address} ended the handshake", "check the identity in the profile"
-        )
+        return _refused(service, identity, "")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "the address is not valid"
         return Failure(
             "UNREACHABLE", f"{service} at {address} cannot be reached: {reason}", "is it running? salus network up"
         )
-    return None
 
 
-def _refused(service: str, alert: str) -> Failure:
-    said = next((text for name, text in _ALERTS.items() if name in alert.upper()), alert.lower().replace("_", " "))
+def _refused(service: str, identity: Path | None, alert: str) -> Failure:
+    said = next((text for name, text in _ALERTS.items() if name in alert.upper()), None)
+    if said is None:
+        said = _looked_at(identity) if identity is not None else alert.lower().replace("_", " ") or "no reason given"
     return Failure("CERTIFICATE_REFUSED", f"the server refused this certificate: {said} ({service})", _RENEW)
+
+
+def _looked_at(identity: Path) -> str:
+    """What is most likely wrong with a certificate that a server has refused without a word."""
+    leaf = x509.load_pem_x509_certificate((identity / "cert.pem").read_bytes())
+    now = datetime.now(UTC)
+    if leaf.not_valid_after_utc < now:
+        return "it has expired"
+    if now < leaf.not_valid_before_utc:
+        return "it is not valid yet; is this machine's clock right?"
+    return _ALERTS["UNKNOWN_CA"]

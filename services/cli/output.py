@@ -49,7 +49,7 @@ class Output:
     def say(self, text: str) -> None:
         """A line for people; nothing where JSON is asked for."""
         if not self.as_json:
-            print(text, file=self._stream)
+            print(text, file=self._stream, flush=True)
 
     def raw(self, text: str) -> None:
         """Text that is the result itself, such as a certificate."""

@@ -16,7 +16,7 @@ import argparse
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,13 @@ class Profile:
 
 def load(path: Path) -> Profile:
     """Reads a profile. Raises ConfigError naming the key."""
-    return build(Profile, read(path), path)
+    found = build(Profile, read(path), path)
+    return replace(
+        found,
+        identity=_normal(found.identity),
+        tls_roots=_normal(found.tls_roots),
+        models=None if found.models is None else _normal(found.models),
+    )
 
 
 def write(profile: Profile, path: Path) -> None:
@@ -112,6 +118,10 @@ def find(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ)
 def of(arguments: argparse.Namespace) -> Profile:
     """The profile that the command line chooses. Raises Failure, ConfigError."""
     return load(find(arguments))
+
+
+def _normal(path: Path) -> Path:
+    return Path(os.path.normpath(path))
 
 
 def _known(environ: Mapping[str, str]) -> str:
