@@ -17,6 +17,7 @@ import lmdb
 
 MAX_KEY_BYTES = 511
 MAP_BYTES = 1 << 30
+CLOSE_SECONDS = 5.0
 _MAX_READERS = 1_024
 _Result = TypeVar("_Result")
 
@@ -68,7 +69,15 @@ class Environment:
         self._environment.sync(True)
 
     def close(self) -> None:
-        self._environment.close()
+        """Waits for what runs. What still runs after CLOSE_SECONDS keeps the environment open until the process ends:
+        LMDB must not be closed under a transaction."""
+        with self._gate:
+            self._growing = True
+            ended = self._gate.wait_for(lambda: self._running == 0, CLOSE_SECONDS)
+            if ended:
+                self._environment.close()
+            self._growing = False
+            self._gate.notify_all()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -183,6 +183,23 @@ def test_growing_waits_for_readers(tmp_path: Path) -> None:
     environment.close()
 
 
+def test_closing_waits_for_readers(tmp_path: Path) -> None:
+    environment = Environment(tmp_path, ["d"], durable=False)
+    closed = threading.Event()
+
+    def close() -> None:
+        environment.close()
+        closed.set()
+
+    closer = threading.Thread(target=close)
+    with environment.read() as reading:
+        closer.start()
+        assert not closed.wait(0.05)
+        assert reading.get(b"k", db=environment["d"]) is None
+    closer.join()
+    assert closed.is_set()
+
+
 def test_state_survives_closing(tmp_path: Path) -> None:
     first = LmdbState(tmp_path / "state")
     first.apply(updates(0, a=b"1"))
