@@ -75,19 +75,19 @@ class Follower:
             indexed = await self._index(block)
             await asyncio.to_thread(self._store.append, indexed)
             position = self._store.position()
+            log(
+                _logger,
+                logging.INFO,
+                "block followed",
+                block=indexed.number,
+                transactions=len(indexed.leaves),
+                decisions=len(indexed.entries),
+            )
 
     async def _index(self, block: Any) -> IndexedBlock:
         number = int(block.header.number)
         indexed = read_block(self._channel, block)
         found = await asyncio.gather(*(self._describe(entry) for entry, _ in indexed.entries))
-        log(
-            _logger,
-            logging.INFO,
-            "block followed",
-            block=number,
-            transactions=len(indexed.leaves),
-            decisions=len(found),
-        )
         return IndexedBlock(number, indexed.head, indexed.leaves, found, indexed.envelopes, indexed.policy)
 
     async def _describe(self, entry: Entry) -> tuple[Entry, str]:
