@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import grpc
 import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -77,6 +78,12 @@ class DeliverServicer(events_pb2_grpc.DeliverServicer):
                 yield events_pb2.DeliverResponse(status=refusal.status)
                 return
             yield events_pb2.DeliverResponse(status=_STATUS.SUCCESS)
+
+    async def DeliverFiltered(self, requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "filtered blocks are not delivered yet")
+
+    async def DeliverWithPrivateData(self, requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "private data is not delivered yet")
 
     async def _follow(self, seek: Seek) -> AsyncIterator[Any]:
         for number in range(seek.start, seek.stop + 1):

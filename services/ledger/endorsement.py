@@ -223,7 +223,10 @@ class Endorsing:
         return sorted(self._organisations, key=lambda each: each != msp_id)
 
     def _check(self, proposal: UnpackedProposal) -> Identity:
-        creator = endorsers.check(proposal, self._membership, self._clock())
+        try:
+            creator = endorsers.check(proposal, self._membership, self._clock())
+        except ProposalRefusedError as error:
+            raise ProposalRefusedError(f"error validating proposal: {error}") from None
         with self._state.snapshot() as snapshot:
             if snapshot.transaction(proposal.transaction_id) is not None:
                 raise ProposalRefusedError(f"duplicate transaction found [{proposal.transaction_id}]")

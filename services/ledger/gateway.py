@@ -88,6 +88,9 @@ class Gateway(gateway_pb2_grpc.GatewayServicer):
             return await _abort(context, error)
         return gateway_pb2.CommitStatusResponse(result=status.code, block_number=status.block_number)
 
+    async def ChaincodeEvents(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "chaincode events are not offered yet")
+
     async def _submit(self, request: Any) -> None:
         if not request.HasField("prepared_transaction"):
             raise _invalid("a prepared transaction is required")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
+import pytest
 import yaml
+from fabric_protos.gateway import gateway_pb2
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from services.common import tls
 from services.common.config import ServerConfig
@@ -132,3 +136,35 @@ async def running(
     finally:
         workers.close()
         await node.close()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a call of the gateway failed: Fabric's code and text, what each endorser said, and RetryInfo in seconds."""
+
+    code: str
+    message: str
+    said: tuple[str, ...]
+    endorsers: tuple[str, ...]
+    retry_after: float | None
+
+
+async def refusal(call: Awaitable[Any]) -> Refusal:
+    """Awaits a call that must fail."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]
+    details, retry_after = [], None
+    for packed in status.details if status is not None else ():
+        detail, retry = gateway_pb2.ErrorDetail(), error_details_pb2.RetryInfo()
+        if packed.Unpack(detail):
+            details.append(detail)
+        elif packed.Unpack(retry):
+            retry_after = retry.retry_delay.ToTimedelta().total_seconds()
+    return Refusal(
+        caught.value.code().name,
+        caught.value.details() or "",
+        tuple(each.message for each in details),
+        tuple(each.msp_id for each in details),
+        retry_after,
+    )

@@ -10,7 +10,8 @@ from chaincode.api.context import Context
 from chaincode.api.contract import Contract, transaction
 from chaincode.api.errors import ContractError
 
-# A test sets it to let contracts go on that wait in `stall`.
+# A contract in `stall` sets the first, and waits until a test sets the second.
+entered = threading.Event()
 released = threading.Event()
 
 
@@ -90,6 +91,7 @@ class SampleContract(Contract):
 
     @transaction
     def stall(self, ctx: Context) -> None:
+        entered.set()
         released.wait(30)
 
 
