@@ -7,6 +7,7 @@ from collections.abc import Mapping
 ADVICE: Mapping[str, str] = {
     "WRONG_ROLE": "act as somebody who has that role: --as NAME",
     "WRONG_ORGANISATION": "act as a member of that organisation: --as NAME",
+    "WRONG_SECRET": "check it, or ask your organisation's registrar for a new one",
     "REVOKED_CERTIFICATE": "ask your organisation's registrar to register you anew",
     "EXPIRED_CERTIFICATE": "ask your organisation's registrar to register you anew",
     "LEDGER_UNAVAILABLE": "try again when the ledger is back; nothing was written twice",
