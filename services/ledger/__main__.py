@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from services.common import entry, server
 from services.common.config import ConfigError
 from services.common.msp import MembershipFolder
 from services.ledger import network
+from services.ledger.commits import LedgerStoppedError
 from services.ledger.config import LedgerConfig
 from services.ledger.node import Node
 from services.ledger.orderer import OrdererLimits
 from services.ledger.service import listener
 from services.ledger.workers import Workers
+
+EXIT_STOPPED = 1
 
 
 async def main(path: Path) -> None:
@@ -41,6 +45,9 @@ async def main(path: Path) -> None:
             drain_seconds=config.server.drain_seconds,
             until=feed.failure(),
         )
+    except LedgerStoppedError as error:
+        print(f"salus-ledger: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_STOPPED) from None
     finally:
         workers.close()
         await node.close()

@@ -262,7 +262,7 @@ def _failure(error: grpc.aio.AioRpcError, kind: type[LedgerError]) -> LedgerErro
     code, message = error.code(), error.details() or ""
     details, retry_after = _details(error)
     if code == grpc.StatusCode.UNAVAILABLE:
-        return LedgerUnavailableError("the ledger cannot be reached", retry_after)
+        return LedgerUnavailableError(f"the ledger cannot be reached: {message}", retry_after)
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is not None:
         return LedgerUnavailableError("the ledger is at its limits", retry_after)
     if code == grpc.StatusCode.DEADLINE_EXCEEDED and kind is not CommitStatusError:

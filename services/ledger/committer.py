@@ -20,7 +20,7 @@ from typing import Any
 from services.common.logs import log
 from services.common.signer import Signer
 from services.ledger import blocks, genesis, recovery
-from services.ledger.blockstore import BlockStore
+from services.ledger.blockstore import BlockStore, BlockStoreError
 from services.ledger.commits import CommitFeed, CommitStatus, LedgerStoppedError
 from services.ledger.orderer import Orderer
 from services.ledger.private import PrivateStore
@@ -149,5 +149,7 @@ class Committer:
 
 
 def _reason(error: Exception) -> str:
-    """The operating system's word where it has one: other texts may quote content."""
+    """The stores' or the operating system's word: other texts may quote content."""
+    if isinstance(error, BlockStoreError):
+        return str(error)
     return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__

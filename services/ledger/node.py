@@ -22,7 +22,7 @@ import lmdb
 from chaincode.core import canonical
 from services.common.config import ConfigError
 from services.common.logs import log
-from services.common.msp import Membership, UnknownMspError
+from services.common.msp import IdentityError, Membership, UnknownMspError
 from services.common.signer import Signer
 from services.ledger import genesis, recovery
 from services.ledger.blockstore import BlockStore, BlockStoreError
@@ -64,7 +64,7 @@ class Node:
         verified = VerifiedEndorsements()
         endorsers = {
             msp_id: Endorser(
-                Signer.load(msp_id, organisation.peer),
+                _load(msp_id, organisation.peer, "peer", membership, clock()),
                 network.build_contracts(msp_id),
                 network.definitions,
                 membership,
@@ -73,7 +73,7 @@ class Node:
             )
             for msp_id, organisation in network.organisations.items()
         }
-        signer = Signer.load(network.orderer_msp, network.orderer_identity)
+        signer = _load(network.orderer_msp, network.orderer_identity, "orderer", membership, clock())
         config = _channel_config(network, membership, limits)
         self._stores = _open(data)
         try:
@@ -165,11 +165,19 @@ class Node:
             clock(),
             signer.sign,
         )
-        if self._committer.commit([envelope]) != [0]:
-            raise LedgerOpenError(
-                f"the orderer's certificate in {self.network.orderer_identity} is not one of an orderer of "
-                f"{self.network.orderer_msp}"
-            )
+        self._committer.commit([envelope])
+
+
+def _load(msp_id: str, folder: Path, role: str, membership: Membership, at: datetime) -> Signer:
+    """The identity in `folder`, which must be one of a node of this kind now. Raises ConfigError."""
+    signer = Signer.load(msp_id, folder)
+    try:
+        identity = membership.identify_serialized(signer.serialized, at)
+    except IdentityError as error:
+        raise LedgerOpenError(f"{folder / 'cert.pem'}: {error}") from None
+    if role not in identity.roles:
+        raise LedgerOpenError(f"{folder / 'cert.pem'} is no certificate of a node of kind {role}")
+    return signer
 
 
 def _open(data: Path) -> Stores:

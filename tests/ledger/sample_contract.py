@@ -62,6 +62,11 @@ class SampleContract(Contract):
     def put_private(self, ctx: Context, collection: str, key: str) -> None:
         ctx.stub.put_private_data(collection, key, ctx.transient("value"))
 
+    @transaction
+    def put_both(self, ctx: Context, collection: str, key: str) -> None:
+        ctx.stub.put_state(key, ctx.transient("value"))
+        ctx.stub.put_private_data(collection, key, ctx.transient("value"))
+
     @transaction(readonly=True)
     def get_private(self, ctx: Context, collection: str, key: str) -> bytes:
         return ctx.stub.get_private_data(collection, key)
