@@ -30,6 +30,8 @@ from services.ledger import proposal as proposals
 from services.ledger.proposal import ProposalError, UnpackedProposal
 
 ATTEMPTS = 5
+TIMEOUT = 60.0
+COMMIT_TIMEOUT = 120.0
 MIN_SALT_BYTES = 16
 _CONFLICTS = frozenset({"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"})
 
@@ -109,7 +111,7 @@ class ConsentClient:
     async def draft_grant(self, provisions: Sequence[Provision]) -> Draft:
         """Has a grant drafted, and checks it."""
         request = consent_pb2.GrantRequest(provisions=[conversion.write_provision(each) for each in provisions])
-        response = await _call(self._stub.Grant(request))
+        response = await _call(self._stub.Grant(request, timeout=TIMEOUT))
         draft = Draft(response.consent_id, response.draft.transaction_id, response.draft.proposal)
         transient = self._check(draft, GRANT).transient
         if set(transient) != {"consent", "salt"} or len(transient["salt"]) < MIN_SALT_BYTES:
@@ -119,7 +121,7 @@ class ConsentClient:
 
     async def draft_revoke(self, consent_id: str) -> Draft:
         """Has a revocation drafted, and checks it."""
-        response = await _call(self._stub.Revoke(consent_pb2.RevokeRequest(consent_id=consent_id)))
+        response = await _call(self._stub.Revoke(consent_pb2.RevokeRequest(consent_id=consent_id), timeout=TIMEOUT))
         draft = Draft(consent_id, response.draft.transaction_id, response.draft.proposal)
         if self._check(draft, REVOKE).transient:
             raise DraftError("the draft carries transient data that was not asked for")
@@ -129,7 +131,9 @@ class ConsentClient:
         """Signs the draft and has it endorsed. Nothing is written yet."""
         signature = self._signer.sign(draft.proposal)
         response = await _call(
-            self._stub.Endorse(consent_pb2.EndorseRequest(proposal=draft.proposal, signature=signature))
+            self._stub.Endorse(
+                consent_pb2.EndorseRequest(proposal=draft.proposal, signature=signature), timeout=COMMIT_TIMEOUT
+            )
         )
         _check_carries(response.payload, draft.proposal)
         return Endorsed(draft.consent_id, draft.transaction_id, response.payload)
@@ -138,13 +142,15 @@ class ConsentClient:
         """Signs the transaction and submits it. Safe to repeat with the same value when the outcome is unknown."""
         signature = self._signer.sign(endorsed.payload)
         response = await _call(
-            self._stub.Submit(consent_pb2.SubmitRequest(payload=endorsed.payload, signature=signature))
+            self._stub.Submit(
+                consent_pb2.SubmitRequest(payload=endorsed.payload, signature=signature), timeout=COMMIT_TIMEOUT
+            )
         )
         return Committed(endorsed.consent_id, endorsed.transaction_id, response.block_number)
 
     async def list(self) -> list[consent_pb2.Consent]:
         """The patient's consents in the order granted, revoked ones included."""
-        response = await _call(self._stub.List(consent_pb2.ListRequest()))
+        response = await _call(self._stub.List(consent_pb2.ListRequest(), timeout=TIMEOUT))
         return list(response.consents)
 
     async def evaluate(
@@ -159,12 +165,12 @@ class ConsentClient:
             model=model,
             emergency_reason=emergency_reason,
         )
-        return await _call(self._stub.Evaluate(request))
+        return await _call(self._stub.Evaluate(request, timeout=TIMEOUT))
 
     async def uses(self, page_size: int = 0, page_token: str = "") -> consent_pb2.ListUsesResponse:
         """One page of the uses and refusals of the patient's data, newest first."""
         request = consent_pb2.ListUsesRequest(page_size=page_size, page_token=page_token)
-        return await _call(self._stub.ListUses(request))
+        return await _call(self._stub.ListUses(request, timeout=TIMEOUT))
 
     async def _commit(self, draft: Callable[[], Awaitable[Draft]]) -> Committed:
         left = self._attempts
