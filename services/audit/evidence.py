@@ -97,12 +97,12 @@ def check_decision(
         problems.append("the batch is not signed by the transaction's creator")
     if item is None:
         return CheckedDecision(tuple(problems))
-    value, msp_id = item.encode(errors="replace"), creator.msp_id if creator else ""
+    content, msp_id = item.encode(), creator.msp_id if creator else ""
     hashes = transaction.private.get(f"decisions_{msp_id}", {})
-    if hashes.get(_sha256(f"record/{decision_id}".encode())) != _sha256(value):
+    if hashes.get(_sha256(f"record/{decision_id}".encode())) != _sha256(content):
         problems.append("the private record is not the one whose hash is on the ledger")
     try:
-        parsed = batch.parse_item(canonical.decode(value))
+        parsed = batch.parse_item(canonical.decode(content))
         claim = Claim(parsed, record.parse(parsed.record))
     except ValueError as error:
         problems.append(f"the private record cannot be read: {error}")
@@ -112,9 +112,11 @@ def check_decision(
     expected = decision_checks.public_part(claim, signed, transaction.header.transaction_id)
     problems += (
         f"{name} of the public decision is not that of the private record"
-        for name in sorted({*expected, *public})
-        if expected.get(name) != public.get(name)
+        for name, value in expected.items()
+        if value != public.get(name)
     )
+    if not expected.keys() >= public.keys():
+        problems.append("the public decision has a field too many")
     if not batch.is_included(parsed, signed.root, signed.size):
         problems.append("the record's path does not lead to the root of its batch")
     given: Input | None = None

@@ -5,20 +5,22 @@ Every line is, byte for byte,
     {"body":BODY,"sha256":"HEX"}\\n
 
 where BODY is a canonical JSON object and HEX is SHA-256 of its bytes: so an altered line names itself. Each body has
-`type` and `line`, its number, from 1. In this order:
+`type` and `line`, its number, from 1. The types, in the order in which they come:
 
-| type | count | holds |
-| --- | --- | --- |
-| header | 1 | schema, channel, created, filter, auditor {msp_id, certificate}, organisations {MSP id: [SHA-256 of root]}, policies [[first block, policy]] of the contract `decisions`, checkpoint (signed note, verbatim), decisions (how many follow) |
-| card | before its first use | a model's card, verbatim, and its sha256 |
-| transaction | each | transaction_id, block, index, validation_code, envelope (base64, verbatim), leaf, proof (hexadecimal, from the leaf up) |
-| decision | 1 or more after its transaction | id, item: the private record as it is hashed on the ledger, verbatim; null where it has been erased |
-| seal | 1, last | decisions, transactions, sha256 of all bytes before the line, signature (base64) of the auditor |
+- header, the first line: schema, channel, created (RFC 3339), filter, auditor {msp_id, certificate}, organisations
+  {MSP id: [SHA-256 of a root certificate]}, policies [[first block, policy]] of the contract `decisions`, checkpoint
+  (signed note, verbatim), decisions (how many follow);
+- card, before the first decision of each model: card (as registered, verbatim) and its sha256;
+- transaction: transaction_id, block, index, validation_code, envelope (base64, verbatim), leaf (its number in the log),
+  proof (hexadecimal hashes, from the leaf up);
+- decision, one or more after the transaction that wrote them: id, item (the private record as it is hashed on the
+  ledger, verbatim; null where it has been erased);
+- seal, the last line: decisions, transactions, sha256 of all bytes before the line, signature (base64) of the auditor.
 
 Transactions come oldest first. The seal's signature is ECDSA P-256 over `salus.audit.seal/1`, a newline and the
-canonical JSON of the seal's body without the signature. The certificates in the file are trusted for nothing: roots come
-from whoever verifies.
-"""  # noqa: E501
+canonical JSON of the seal's body without the signature. The certificates in the file are trusted for nothing: roots
+come from whoever verifies.
+"""
 
 from __future__ import annotations
 
@@ -123,9 +125,9 @@ class Header:
                 msp_id=field_of(auditor, "msp_id", str),
                 certificate=field_of(auditor, "certificate", str),
                 roots={msp_id: [str(each) for each in prints] for msp_id, prints in roots.items()},
-                policies=[(int(number), str(text)) for number, text in policies],
+                policies=[_policy(number, text) for number, text in policies],
                 checkpoint=field_of(body, "checkpoint", str),
-                decisions=field_of(body, "decisions", int),
+                decisions=field_number(body, "decisions"),
             )
         except (ValueError, TypeError) as error:
             raise LineError(f"the header is malformed: {error}") from None
@@ -136,6 +138,14 @@ def field_of(body: Mapping[str, Any], name: str, kind: type) -> Any:
     value = body.get(name)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise LineError(f"field {name} is missing or malformed")
+    return value
+
+
+def field_number(body: Mapping[str, Any], name: str, bits: int = 63) -> int:
+    """A field that holds a whole number from 0 on, of so many bits. Raises LineError."""
+    value: int = field_of(body, name, int)
+    if not 0 <= value < 1 << bits:
+        raise LineError(f"field {name} is out of range")
     return value
 
 
@@ -157,6 +167,11 @@ def field_hashes(body: Mapping[str, Any], name: str) -> list[bytes]:
     if not all(isinstance(each, str) and re.fullmatch(r"[0-9a-f]{64}", each) for each in values):
         raise LineError(f"field {name} holds something else than hashes")
     return [bytes.fromhex(each) for each in values]
+
+
+def _policy(number: object, text: object) -> tuple[int, str]:
+    body = {"policies": number, "policy": text}
+    return field_number(body, "policies"), field_of(body, "policy", str)
 
 
 @dataclass

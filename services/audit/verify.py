@@ -42,6 +42,7 @@ from services.ledger import policy as policies
 from services.ledger.policy import Policy, PolicyError
 
 MAX_FINDINGS = 1000
+_ID = re.compile(r"[0-9a-f]{32}")
 # How a line that cannot be read shows which decision it was about.
 _DECISION = re.compile(rb'[{,]"id":"([0-9a-f]{32})"')
 
@@ -216,7 +217,7 @@ class _Walk:
             self.find(str(error), named[1].decode() if named else "")
             return
         decision_id = line.body.get("id")
-        about = decision_id if isinstance(decision_id, str) else ""
+        about = decision_id if isinstance(decision_id, str) and _ID.fullmatch(decision_id) else ""
         if not line.intact:
             self.find("the line is not as it was written: its bytes do not have its digest", about)
         self.check_number(line, about)
@@ -293,9 +294,9 @@ class _Walk:
         self.transactions += 1
         before = len(self.findings)
         envelope = trail.field_bytes(body, "envelope")
-        block, index = trail.field_of(body, "block", int), trail.field_of(body, "index", int)
-        name, code = trail.field_of(body, "transaction_id", str), trail.field_of(body, "validation_code", int)
-        number, proof = trail.field_of(body, "leaf", int), trail.field_hashes(body, "proof")
+        block, index = trail.field_number(body, "block"), trail.field_number(body, "index", bits=31)
+        name, code = trail.field_of(body, "transaction_id", str), trail.field_number(body, "validation_code")
+        number, proof = trail.field_number(body, "leaf"), trail.field_hashes(body, "proof")
         if code != VALID:
             self.find("the transaction is not told to be VALID")
         header = self.header
@@ -347,6 +348,8 @@ class _Walk:
         self.decisions += 1
         before = len(self.findings)
         decision_id = trail.field_of(body, "id", str)
+        if not _ID.fullmatch(decision_id):
+            raise LineError("field id is no decision id")
         item = None if body.get("item", "") is None else trail.field_of(body, "item", str)
         if self.current is None:
             self.find("no readable transaction precedes the decision", decision_id)
@@ -386,9 +389,9 @@ class _Walk:
         self.sealed = True
         if self.header is not None and self.header.decisions != self.decisions:
             self.find(f"the file has {self.decisions} decisions, and its header tells {self.header.decisions}")
-        if trail.field_of(body, "decisions", int) != self.decisions:
+        if trail.field_number(body, "decisions") != self.decisions:
             self.find(f"the file has {self.decisions} decisions, and {body['decisions']} were sealed")
-        if trail.field_of(body, "transactions", int) != self.transactions:
+        if trail.field_number(body, "transactions") != self.transactions:
             self.find(f"the file has {self.transactions} transactions, and {body['transactions']} were sealed")
         if trail.field_of(body, "sha256", str) != self.digest.hexdigest():
             self.find("what precedes the seal is not what was sealed")

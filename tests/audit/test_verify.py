@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import io
 import random
 from collections.abc import Callable
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import proposal_response_pb2, transaction_pb2
 
-from chaincode.core import canonical
+from chaincode.core import canonical, certificate
 from services.audit import trail
 from services.audit.index import Filter
 from services.audit.store import LmdbStore
@@ -256,6 +260,9 @@ def test_exchanged_proofs_are_found(honest: tuple[RecordedLedger, bytes]) -> Non
         ("envelope", "!", "field envelope is no base64"),
         ("proof", ["zz"], "field proof holds something else than hashes"),
         ("proof", None, "field proof is missing or malformed"),
+        ("block", -1, "field block is out of range"),
+        ("index", 1 << 40, "field index is out of range"),
+        ("leaf", True, "field leaf is missing or malformed"),
     ],
 )
 def test_a_false_word_about_a_transaction_is_found(
@@ -266,6 +273,18 @@ def test_a_false_word_about_a_transaction_is_found(
     lines = changed(data, number, lambda body: body.update({name: value}))
     report = verify(resealed(lines, auditor(ledger)), ledger.roots)
     assert any(each.line == number and what in each.what for each in report.findings)
+
+
+@pytest.mark.parametrize("name", [b'"channel":"', b'"certificate":"', b'"checkpoint":"', b'"transaction_id":"'])
+def test_half_a_surrogate_pair_is_no_text(honest: tuple[RecordedLedger, bytes], name: bytes) -> None:
+    ledger, data = honest
+    lines = lines_of(data)
+    number = next(n for n, line in enumerate(lines) if name in line)
+    body = lines[number].split(b',"sha256":"')[0].removeprefix(b'{"body":').replace(name, name + b"\\ud800", 1)
+    digest = hashlib.sha256(body).hexdigest().encode()
+    lines[number] = b'{"body":' + body + b',"sha256":"' + digest + b'"}\n'
+    report = verify(b"".join(lines), ledger.roots)
+    assert (number + 1, "the line is no JSON document") in {(each.line, each.what) for each in report.findings}
 
 
 def test_the_record_of_another_decision_is_found(honest: tuple[RecordedLedger, bytes]) -> None:
@@ -344,6 +363,70 @@ async def test_a_certificate_is_judged_at_the_transactions_time(ledger: Recorded
         "the certificate of an endorser is not accepted: certificate of RegulatorMSP is expired or not yet valid"
         in [each.what for each in report.findings]
     )
+
+
+def forged_creator(envelope: bytes) -> bytes:
+    outer = common_pb2.Envelope.FromString(envelope)
+    outer.signature = certificate.sign(ec.generate_private_key(ec.SECP256R1()), outer.payload)
+    return bytes(outer.SerializeToString())
+
+
+def forged_endorsement(envelope: bytes) -> bytes:
+    """The second endorsement is replaced by the first one's signature; the creator's signature then fails too."""
+    outer = common_pb2.Envelope.FromString(envelope)
+    payload = common_pb2.Payload.FromString(outer.payload)
+    transaction = transaction_pb2.Transaction.FromString(payload.data)
+    action = transaction_pb2.ChaincodeActionPayload.FromString(transaction.actions[0].payload)
+    first, second = action.action.endorsements
+    second.signature = first.signature
+    transaction.actions[0].payload = action.SerializeToString()
+    payload.data = transaction.SerializeToString()
+    outer.payload = payload.SerializeToString()
+    return bytes(outer.SerializeToString())
+
+
+def forged_response(envelope: bytes) -> bytes:
+    """The endorsed response is of another proposal."""
+    outer = common_pb2.Envelope.FromString(envelope)
+    payload = common_pb2.Payload.FromString(outer.payload)
+    transaction = transaction_pb2.Transaction.FromString(payload.data)
+    action = transaction_pb2.ChaincodeActionPayload.FromString(transaction.actions[0].payload)
+    response = proposal_response_pb2.ProposalResponsePayload.FromString(action.action.proposal_response_payload)
+    response.proposal_hash = bytes(32)
+    action.action.proposal_response_payload = response.SerializeToString()
+    transaction.actions[0].payload = action.SerializeToString()
+    payload.data = transaction.SerializeToString()
+    outer.payload = payload.SerializeToString()
+    return bytes(outer.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("forge", "whats"),
+    [
+        (forged_creator, ["the signature of the creator is wrong"]),
+        (
+            forged_endorsement,
+            [
+                "the signature of the creator is wrong",
+                "the signature of an endorser is wrong",
+                "the endorsements do not satisfy the policy AND('HospitalAMSP.peer', 'RegulatorMSP.peer')",
+            ],
+        ),
+    ],
+)
+async def test_a_forged_transaction_that_the_ledger_calls_valid_is_found(
+    ledger: RecordedLedger, tmp_path: Path, forge: Callable[[bytes], bytes], whats: list[str]
+) -> None:
+    ledger.record(Question("r1"), forge=forge)
+    report = verify(await export_all(ledger, tmp_path / "store"), ledger.roots)
+    assert [each.what for each in report.findings if each.line == 3] == whats
+    assert report.verified == 0
+
+
+async def test_an_endorsement_of_another_proposal_makes_no_decision(ledger: RecordedLedger, tmp_path: Path) -> None:
+    ledger.record(Question("r1"), forge=forged_response)
+    report = verify(await export_all(ledger, tmp_path / "store"), ledger.roots)
+    assert (report.ok, report.decisions) == (True, 0)
 
 
 def test_another_root_than_the_files_is_found(honest: tuple[RecordedLedger, bytes]) -> None:
