@@ -15,7 +15,8 @@ Rules:
 3. Evaluate answers from committed state at the transaction's time. `chaincode.core.provision` holds the rules.
 4. RecordUse is called by the contract `decisions` alone: the client's own proposal must name that contract.
 5. A patient, and the consent service of the patient's organisation, see the patient's consents and uses. Evaluate also
-   answers clinicians and the inference service about their own organisation, and audit and inspectors about any.
+   answers clinicians and the inference service about their own organisation. Others get nothing: every organisation
+   gives out roles, so `inspector` in a certificate does not say that the regulator sent them.
 
 Reasons: ACCESS_DENIED, BAD_REQUEST, BAD_CONSENT, ALREADY_EXISTS, TOO_MANY_CONSENTS, NOT_FOUND, ALREADY_REVOKED,
 STALE_TIMESTAMP.
@@ -38,6 +39,8 @@ from chaincode.core import canonical, provision, record
 COLLECTION = "consents"
 DECISIONS = "decisions"
 MAX_CONSENTS = 256
+# All of a patient's consents: every decision about the patient reads them.
+MAX_HELD_BYTES = 1 << 20
 MAX_PAGE = 1000
 SALT_BYTES = range(16, 65)
 
@@ -83,9 +86,12 @@ class ConsentContract(Contract):
                 "salt": salt.hex(),
             }
         )
+        stored = canonical.encode(held)
+        if len(stored) > MAX_HELD_BYTES:
+            raise ContractError("TOO_MANY_CONSENTS", f"a patient's consents take at most {MAX_HELD_BYTES} bytes")
         public = {"commitment": commitment, "status": "active", "granted": granted, "revoked": None}
         ctx.stub.put_state(public_key, canonical.encode(public))
-        ctx.stub.put_private_data(COLLECTION, _patient_key(patient), canonical.encode(held))
+        ctx.stub.put_private_data(COLLECTION, _patient_key(patient), stored)
         return {"id": consent_id, "commitment": commitment}
 
     @transaction
@@ -112,7 +118,7 @@ class ConsentContract(Contract):
         """
         patient, use = _read_query(query)
         client = ctx.client_identity
-        client.assert_role("patient", "clinician", "inference", "consent", "audit", "inspector")
+        client.assert_role("patient", "clinician", "inference", "consent")
         held = self._own(ctx, patient) if client.role == "patient" else _held(ctx, patient)
         if client.role in ("clinician", "inference") and client.msp_id != use.actor.organisation:
             raise ContractError("ACCESS_DENIED", f"a {client.role} asks for their own organisation")
@@ -173,6 +179,9 @@ class ConsentContract(Contract):
         """What is held of a patient, for those who see everything of the patient. Raises `ContractError`."""
         client = ctx.client_identity
         client.assert_role("patient", "consent")
+        # Anything longer would reach below a pseudonym, into its uses.
+        if not _PSEUDONYM.fullmatch(patient):
+            raise ContractError("BAD_REQUEST", "a patient is asked about by pseudonym")
         if client.role == "patient":
             return self._own(ctx, patient)
         held = _held(ctx, patient)
