@@ -15,6 +15,10 @@ from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
+# Details travel in a header. Clients take 8 KiB of headers, and tell of another error where there is more.
+MAX_DETAILS_BYTES = 6_000
+_MAX_MESSAGE = 500
+_MAX_VIOLATION = 300
 Violation = tuple[str, str]
 
 
@@ -39,21 +43,32 @@ class StatusError(Exception):
 
 
 def status(error: StatusError, domain: str) -> status_pb2.Status:
-    """The rich status of an error: ErrorInfo, and BadRequest and RetryInfo where they apply."""
+    """The rich status of an error: ErrorInfo, and BadRequest and RetryInfo where they apply. What does not fit into
+    MAX_DETAILS_BYTES is cut: texts at their end, and violations with their number told."""
     details: list[any_pb2.Any] = [
         _pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=domain, metadata=error.metadata))
     ]
     if error.violations:
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=name, description=description)
-            for name, description in error.violations
-        ]
-        details.append(_pack(error_details_pb2.BadRequest(field_violations=violations)))
+        details.append(_pack(_bad_request(error.violations)))
     if error.retry_after is not None:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(int(error.retry_after * 1000))
         details.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
-    return status_pb2.Status(code=error.code.value[0], message=error.message, details=details)
+    return status_pb2.Status(code=error.code.value[0], message=error.message[:_MAX_MESSAGE], details=details)
+
+
+def _bad_request(violations: Sequence[Violation]) -> error_details_pb2.BadRequest:
+    request, left = error_details_pb2.BadRequest(), MAX_DETAILS_BYTES - 4 * _MAX_MESSAGE
+    for told, (name, description) in enumerate(violations):
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=name[:_MAX_VIOLATION], description=description[:_MAX_VIOLATION]
+        )
+        left -= violation.ByteSize() + 4
+        if left < 0:
+            request.field_violations.add(field="", description=f"and {len(violations) - told} more")
+            break
+        request.field_violations.append(violation)
+    return request
 
 
 @dataclass(frozen=True)
