@@ -116,9 +116,11 @@ class OnnxExecutor:
         except Exception as error:  # ONNX Runtime raises many classes, none of them documented
             raise ExecutionError(f"the model failed: {type(error).__name__}") from None
         width = sum(each.length for each in card.inputs)
-        shapes = (probabilities.shape, contributions.shape)
-        numbers = all(np.issubdtype(each.dtype, np.floating) for each in (probabilities, contributions))
-        if shapes != ((len(rows), 1), (len(rows), width)) or not numbers:
+        # An output may also be a list, as classifiers converted from scikit-learn have it.
+        shapes = [each.shape for each in (probabilities, contributions) if isinstance(each, np.ndarray)]
+        if shapes != [(len(rows), 1), (len(rows), width)] or not all(
+            np.issubdtype(each.dtype, np.floating) for each in (probabilities, contributions)
+        ):
             raise ExecutionError("the model's outputs do not have the shape of its card")
         return [
             _output(card, float(probability[0]), tuple(float(each) for each in contribution))

@@ -24,6 +24,7 @@ LOGIT = [*SUM[:1], helper.make_node("ReduceSum", ["input", "axes"], ["probabilit
 LOGARITHM = [helper.make_node("Log", ["input"], ["contributions"]), *SUM[1:]]
 FLAT = [*SUM[:1], helper.make_node("ReduceSum", ["input", "axes"], ["probability"], keepdims=0)]
 NARROW = [helper.make_node("ReduceSum", ["input", "axes"], ["contributions"], keepdims=1), *SUM[1:]]
+LISTED = [helper.make_node("SequenceConstruct", ["input"], ["contributions"]), *SUM[1:]]
 COUNTED = [helper.make_node("Cast", ["input"], ["contributions"], to=TensorProto.INT64), *SUM[1:]]
 WHOLE = TensorProto.INT64
 
@@ -32,14 +33,17 @@ def graph(
     nodes: list[Any] = SUM, kind: int = TensorProto.DOUBLE, contributions: int | None = None, inputs: int = 1
 ) -> bytes:
     """An ONNX file: inputs [N, 2] of a type, and the two outputs that cards name."""
+    outputs = [
+        helper.make_tensor_value_info("probability", kind, None),
+        helper.make_tensor_value_info("contributions", contributions or kind, None),
+    ]
+    if nodes is LISTED:
+        outputs[1] = helper.make_tensor_sequence_value_info("contributions", kind, None)
     described = helper.make_graph(
         nodes,
         "test",
         [helper.make_tensor_value_info(name, kind, ["N", 2]) for name in ("input", "more")[:inputs]],
-        [
-            helper.make_tensor_value_info("probability", kind, None),
-            helper.make_tensor_value_info("contributions", contributions or kind, None),
-        ],
+        outputs,
         [helper.make_tensor("axes", TensorProto.INT64, [1], [1])],
     )
     data: bytes = helper.make_model(
@@ -128,6 +132,7 @@ def test_many_threads_get_the_answers_that_one_gets(repository: ModelRepository,
         (graph(FLAT), "shape"),
         (graph(NARROW), "shape"),
         (graph(COUNTED, contributions=WHOLE), "shape"),
+        (graph(LISTED), "shape"),
     ],
 )
 def test_a_model_that_does_not_keep_its_cards_word_gives_no_answer(
