@@ -16,13 +16,17 @@ from chaincode.api.stub import ERROR, OK, ChaincodeStub, Response
 
 logger = logging.getLogger(__name__)
 
+# A refusal reaches its caller in a header, more than once; clients take 8 KiB of headers.
+MAX_MESSAGE = 1000
+
 
 def invoke(contract: Contract, stub: ChaincodeStub) -> Response:
-    """Runs the function that the stub's arguments name. A `ContractError` answers status 500 "REASON: message"."""
+    """Runs the function that the stub's arguments name. A `ContractError` answers status 500 "REASON: message", cut at
+    MAX_MESSAGE characters."""
     try:
         return Response(OK, payload=contract.dispatch(Context(stub), stub.get_args()))
     except ContractError as error:
-        return Response(ERROR, str(error))
+        return Response(ERROR, str(error)[:MAX_MESSAGE])
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         logger.error(

@@ -10,7 +10,7 @@ from chaincode.api.context import Context
 from chaincode.api.contract import Contract, transaction
 from chaincode.api.errors import ContractError
 from chaincode.api.stub import Response
-from chaincode.runtime.inprocess import invoke
+from chaincode.runtime.inprocess import MAX_MESSAGE, invoke
 from tests.chaincode.callers import HOSPITAL_A, caller
 from tests.chaincode.memory_ledger import MemoryLedger
 
@@ -36,6 +36,10 @@ class SampleContract(Contract):
     def break_down(self, ctx: Context, secret: str) -> None:
         raise KeyError(secret)
 
+    @transaction
+    def refuse(self, ctx: Context, what: str) -> None:
+        raise ContractError("REFUSED", what)
+
     def hidden(self, ctx: Context) -> None: ...
 
 
@@ -54,6 +58,12 @@ def test_a_function_is_called_with_the_contracts_name_before_it() -> None:
 
 def test_an_argument_with_a_default_can_be_left_out() -> None:
     assert ask("JoinWords", "hello").payload == b"hello nobody"
+
+
+def test_a_refusal_that_quotes_a_long_argument_is_cut() -> None:
+    message = ask("Refuse", "x" * 1_000_000).message
+    assert message.startswith("REFUSED: xxx")
+    assert len(message) == MAX_MESSAGE
 
 
 def test_arguments_become_what_the_annotations_say() -> None:
@@ -113,7 +123,7 @@ def test_an_unforeseen_error_is_logged_without_its_text(caplog: pytest.LogCaptur
 
 def test_which_functions_only_read_is_known() -> None:
     readonly = {name: function.readonly for name, function in SampleContract.functions.items()}
-    assert readonly == {"JoinWords": True, "Typed": True, "Nothing": False, "BreakDown": False}
+    assert readonly == {"JoinWords": True, "Typed": True, "Nothing": False, "BreakDown": False, "Refuse": False}
 
 
 def test_a_refusal_is_read_back_from_its_text() -> None:
