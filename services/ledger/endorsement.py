@@ -88,6 +88,7 @@ class Endorsing:
         self._private = private
         self._membership = membership
         self._clock = clock
+        self._planned: dict[tuple[tuple[Policy, ...], tuple[Policy, ...]], list[frozenset[str]]] = {}
 
     def evaluate(self, signed: Any, targets: Sequence[str]) -> Response:
         """The answer of the first organisation that can execute the proposal."""
@@ -202,9 +203,13 @@ class Endorsing:
         return None
 
     def _plans(self, needed: Requirement) -> list[frozenset[str]]:
-        members = [{each.msp_id for each in policy.principals} for policy in needed.members_of]
-        allowed = [each for each in self._organisations if all(each in group for group in members)]
-        return policies.plan_all(needed.policies, allowed)
+        key = (needed.policies, needed.members_of)
+        if key not in self._planned:
+            members = [{each.msp_id for each in policy.principals} for policy in needed.members_of]
+            allowed = [each for each in self._organisations if all(each in group for group in members)]
+            # As many as there are combinations of the network's policies that its contracts need at once.
+            self._planned[key] = policies.plan_all(needed.policies, allowed)
+        return self._planned[key]
 
     def _first(self, proposal: UnpackedProposal, creator: Identity) -> str:
         if creator.msp_id in self._organisations:

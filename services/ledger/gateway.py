@@ -101,7 +101,7 @@ class Gateway(gateway_pb2_grpc.GatewayServicer):
             raise GatewayError(
                 grpc.StatusCode.FAILED_PRECONDITION, f"failed to get config for channel [{request.channel_id[:64]}]"
             )
-        await self._work(self._check_envelope, envelope)
+        self._check_envelope(envelope)
         try:
             self._orderer.order(envelope.SerializeToString())
         except TransactionTooLargeError as error:
@@ -150,7 +150,7 @@ class Gateway(gateway_pb2_grpc.GatewayServicer):
             raise _denied(f"Failed to get policy manager for channel [{request.channel_id[:64]}]")
         try:
             identity = self._membership.identify_serialized(request.identity, self._clock())
-            await self._work(identity.verify, signed.signature, signed.request)
+            identity.verify(signed.signature, signed.request)
         except IdentityError as error:
             raise _denied(f"access denied: {error}") from None
         with self._feed.transaction(request.transaction_id) as future:
