@@ -1,7 +1,8 @@
 """How a question becomes an answer. The order is the promise:
 
 1. The questions are checked; a fault in any of them ends the call, and nothing is recorded.
-2. Decisions already recorded under a question's request id are answered from the ledger, if the question is the same.
+2. Decisions already recorded under a question's request id are answered from the ledger, if the same person asks
+   the same.
 3. The model must be deployed, and its file the registered one; the measurements must be what its card takes.
 4. Consent is evaluated. Without it the model is not run, and the refusal is what gets recorded.
 5. The model runs; a record is made of each answer or refusal; one signature covers the Merkle root over all of them.
@@ -137,7 +138,7 @@ class Diagnoser:
 
     async def _attempt(self, questions: Sequence[Question], requester: Requester, watch: _Watch) -> list[Decision]:
         with watch.stage("consent"):
-            decisions = await self._recorded(questions)
+            decisions = await self._recorded(questions, requester)
             places = [place for place, decision in enumerate(decisions) if decision is None]
             prepared = await self._prepare(questions, places, requester)
             verdicts = await _each(self._consent, prepared)
@@ -149,7 +150,7 @@ class Diagnoser:
                 decisions[place] = decision
         return [decision for decision in decisions if decision is not None]
 
-    async def _recorded(self, questions: Sequence[Question]) -> list[Decision | None]:
+    async def _recorded(self, questions: Sequence[Question], requester: Requester) -> list[Decision | None]:
         """What is recorded under each question's request id. Raises RequestIdUsedError."""
 
         async def look_up(question: Question) -> Decision | None:
@@ -158,7 +159,7 @@ class Diagnoser:
             if found is None:
                 return None
             decision = _looked_up(found)
-            if not draft.repeats(question, decision.record, found.item):
+            if not draft.repeats(question, requester, decision.record, found.item):
                 raise RequestIdUsedError(decision_id)
             return decision
 

@@ -73,10 +73,14 @@ def model_input(question: Question) -> Input:
     return Input(question.patient, question.request_id, question.model_id, measurements)
 
 
-def repeats(question: Question, record: Record, item: Item) -> bool:
-    """Whether a question asks what the recorded decision was made on. A refusal keeps no input to compare."""
+def repeats(question: Question, requester: Requester, record: Record, item: Item) -> bool:
+    """Whether somebody asks again what the recorded decision was made on. A refusal keeps no input to compare.
+
+    Consent was given, or not, to whoever asked first: from anybody else it is another question.
+    """
     same = (
-        question.patient == record.patient
+        _actor(requester) == record.requester
+        and question.patient == record.patient
         and question.model_id == record.model.id
         and question.model_version in ("", record.model.version)
         and question.purpose == record.purpose

@@ -49,7 +49,7 @@ class InvalidQuestionError(InferenceError):
 
 
 class RequestIdUsedError(InferenceError):
-    """The request id names a recorded decision about something else."""
+    """The request id names a recorded decision about something else, or of somebody else."""
 
     def __init__(self, decision_id: str) -> None:
         message = "this request id was used for a different request"

@@ -17,7 +17,7 @@ from services.inference.errors import (
     RequestIdUsedError,
 )
 from services.inference.ledger import GatewayLedger
-from services.inference.question import MAX_BATCH
+from services.inference.question import MAX_BATCH, Requester
 from tests.chaincode.callers import HOSPITAL_A
 from tests.chaincode.memory_ledger import NOON
 from tests.inference.world import ANN, BEN, CLINICIAN, RacedLedger, World, question
@@ -139,6 +139,13 @@ async def test_a_request_id_used_for_another_request_is_refused(world: World, ot
     await world.diagnoser().diagnose([question()], CLINICIAN)
     with pytest.raises(RequestIdUsedError):
         await world.diagnoser().diagnose([other], CLINICIAN)  # type: ignore[list-item]
+
+
+async def test_a_recorded_answer_is_not_another_clinicians(world: World) -> None:
+    world.grant(actor={"organisation": HOSPITAL_A, "role": "clinician", "person": CLINICIAN.person})
+    await world.diagnoser().diagnose([question()], CLINICIAN)
+    with pytest.raises(RequestIdUsedError):
+        await world.diagnoser().diagnose([question()], Requester(HOSPITAL_A, "clinician", "dr-brown"))
 
 
 async def test_what_is_recorded_of_a_batch_is_looked_up_and_the_rest_is_made(world: World) -> None:
