@@ -19,7 +19,7 @@ from services.common.errors import StatusError
 from services.inference import errors
 from services.inference.admission import Admission
 from services.inference.diagnosis import Decision, Diagnoser
-from services.inference.question import Measurement, Question, Requester, check_decision_id, prefix
+from services.inference.question import MAX_BATCH, Measurement, Question, Requester, check_decision_id, prefix
 from services.inference.registry import Registry, Standing
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -92,7 +92,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         asking = caller()
         requester = Requester(asking.msp_id, asking.role, asking.enrolment_id)
         with _mapped(within):
-            async with self._admission.admit(len(requests)):
+            # What is beyond a batch's size is refused for that, and never waits.
+            async with self._admission.admit(min(len(requests), MAX_BATCH)):
                 return await self._diagnoser.diagnose([_question(each) for each in requests], requester)
 
 

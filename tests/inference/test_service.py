@@ -15,6 +15,7 @@ from salus.inference.v1 import inference_pb2 as pb
 from chaincode.core import record
 from services.common.errors import ErrorDetails, explain
 from services.inference.admission import Admission
+from services.inference.question import MAX_BATCH
 from tests.chaincode.callers import HOSPITAL_B
 from tests.inference.site import ANN, BEN, Site, request
 
@@ -177,6 +178,17 @@ async def test_a_full_service_says_when_to_come_back(site: Site) -> None:
     refused = await failure(site.stub().DiagnoseBatch(asked))
     assert (refused.code, refused.reason) == (Code.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS")
     assert refused.retry_after is not None
+
+
+async def test_a_batch_that_is_too_large_is_not_told_to_come_back(site: Site) -> None:
+    site.admission = Admission(waiting=MAX_BATCH, working=1)
+    await site.serve()
+    asked = pb.DiagnoseBatchRequest(requests=[pb.DiagnoseRequest()] * (MAX_BATCH + 1))
+    refused = await failure(site.stub().DiagnoseBatch(asked))
+    assert (refused.code, refused.violations) == (
+        Code.INVALID_ARGUMENT,
+        (("requests", f"takes 1 to {MAX_BATCH} requests"),),
+    )
 
 
 @pytest.mark.parametrize(
