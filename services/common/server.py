@@ -33,7 +33,7 @@ from services.common.config import ConfigError
 from services.common.errors import StatusError
 from services.common.logs import log
 from services.common.msp import Identity, Membership
-from services.common.tls import OPTIONS
+from services.common.tls import MAX_RECEIVE_BYTES, OPTIONS
 
 _logger = logging.getLogger(__name__)
 _CALLS = Counter("salus_rpc_total", "Calls answered, by method and status code.", ["method", "code"])
@@ -60,13 +60,15 @@ class Authentication:
 @dataclass
 class Listener:
     """One port. `services`: (add function of the generated code, servicer, full name). Without `authentication`
-    everybody is let in and there is no caller; only enrolment does that."""
+    everybody is let in and there is no caller; only enrolment does that. `max_receive_bytes`: of one message, which is
+    held in memory before anybody is asked who they are."""
 
     address: str
     credentials: grpc.ServerCredentials
     services: Sequence[tuple[Callable[[Any, Any], None], object, str]]
     authentication: Authentication | None
     max_concurrent: int = 512
+    max_receive_bytes: int = MAX_RECEIVE_BYTES
     server: grpc.aio.Server | None = field(default=None, init=False)
     health: HealthServicer | None = field(default=None, init=False)
 
@@ -75,7 +77,10 @@ class Listener:
         interceptor = _Interceptor(domain, self.authentication)
         self.server = grpc.aio.server(
             interceptors=[interceptor],
-            options=[*OPTIONS, ("grpc.so_reuseport", 0)],
+            options=[
+                *(dict(OPTIONS) | {"grpc.max_receive_message_length": self.max_receive_bytes}).items(),
+                ("grpc.so_reuseport", 0),
+            ],
             maximum_concurrent_rpcs=self.max_concurrent,
         )
         names = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
@@ -111,8 +116,11 @@ async def serve(
     metrics_address: str = "",
     drain_seconds: float = 10.0,
     until: Awaitable[object] | None = None,
+    draining: Callable[[], None] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, or until `until` ends (whose exception is raised, after the drain).
+
+    `draining` is called when the drain begins: a service ends there the streams that would never end by themselves.
 
     `listeners` by the name under which each address is announced; "address" is the main one. Raises ConfigError for an
     address that cannot be bound.
@@ -134,6 +142,8 @@ async def serve(
         log(_logger, logging.INFO, "serving", **{k: v for k, v in announced.items() if k.endswith("address")})
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        if draining is not None:
+            draining()
         await asyncio.gather(*(listener.stop(drain_seconds) for listener in listeners.values()))
         for wait in waits:
             wait.cancel()

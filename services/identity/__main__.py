@@ -24,6 +24,8 @@ from services.identity.config import load_config
 from services.identity.home import open_home
 from services.identity.servicer import EnrolmentServicer, IdentityServicer
 
+# A certificate signing request and a secret: what callers without a certificate send.
+MAX_ENROLMENT_BYTES = 65_536
 # Revocation lists are good for a week (`authority.CRL_LIFETIME`).
 REPUBLISH_SECONDS = 24 * 3600
 
@@ -68,6 +70,7 @@ async def main(path: Path) -> None:
             ],
             None,
             server.max_concurrent,
+            MAX_ENROLMENT_BYTES,
         )
         await serve(
             "identity",

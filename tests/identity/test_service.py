@@ -77,6 +77,14 @@ async def test_the_answer_to_a_lost_enrolment_is_given_again(
     assert (folder / "cert.pem").read_bytes() == first
 
 
+async def test_a_stranger_fills_no_memory(service: Service) -> None:
+    async with service.channel(None) as channel:
+        stub = pb_grpc.EnrolmentServiceStub(channel)  # type: ignore[no-untyped-call]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Enrol(pb.EnrolRequest(msp_id="HospitalAMSP", csr=bytes(1_000_000)))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 async def test_a_wrong_secret_is_refused(service: Service, enrolment: EnrolmentClient) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await enrolment.enrol("HospitalAMSP", "admin", "wrong", service.root / "nobody")
