@@ -21,8 +21,8 @@ from cryptography.x509.oid import NameOID
 from chaincode.core import canonical
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
-# What the library raises for certificates beside ValueError.
-_UNREADABLE = (UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+# What the library raises for certificates and requests beside ValueError.
+UNREADABLE = (UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -41,7 +41,7 @@ def parse(pem: bytes) -> CertificateView:
     """Reads one PEM certificate with a P-256 key. Raises ValueError saying what is wrong."""
     try:
         return _parse(x509.load_pem_x509_certificate(pem))
-    except _UNREADABLE:
+    except UNREADABLE:
         raise ValueError("the certificate is of a kind that cannot be read") from None
 
 

@@ -171,14 +171,15 @@ def read_csr(pem: bytes) -> tuple[ec.EllipticCurvePublicKey, Sequence[x509.Gener
         request = x509.load_pem_x509_csr(pem)
         public_key = request.public_key()
         signed = request.is_signature_valid
-    except (ValueError, InvalidSignature):
+        extensions = request.extensions
+    except (ValueError, InvalidSignature, *certificate.UNREADABLE):
         raise CsrError("the certificate signing request cannot be read") from None
     if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, ec.SECP256R1):
         raise CsrError("the key of a certificate signing request must be ECDSA P-256")
     if not signed:
         raise CsrError("the certificate signing request is not signed by its key")
     try:
-        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return public_key, ()
     return public_key, tuple(names)

@@ -63,6 +63,13 @@ def test_a_list_names_every_revoked_serial_with_its_reason_and_when_the_next_com
     assert crl.next_update_utc == NOW + authority.CRL_LIFETIME
 
 
+def test_a_request_with_an_extension_that_cannot_be_read_is_refused() -> None:
+    broken = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"no names")
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(broken, critical=False)
+    with pytest.raises(CsrError):
+        authority.read_csr(request.sign(KEY, SHA256()).public_bytes(Encoding.PEM))
+
+
 def test_a_request_round_trips_key_and_names() -> None:
     public_key, names = authority.read_csr(authority.write_csr(KEY, "inference", ["localhost", "127.0.0.1"]))
     assert public_key == KEY.public_key()
