@@ -44,6 +44,7 @@ async def main(path: Path) -> None:
             metrics_address=config.server.metrics_address,
             drain_seconds=config.server.drain_seconds,
             until=feed.failure(),
+            draining=feed.end_tails,
         )
     except LedgerStoppedError as error:
         print(f"salus-ledger: {error}", file=sys.stderr)

@@ -33,6 +33,7 @@ class CommitFeed:
         self._blocks: set[asyncio.Future[None]] = set()
         self._failure: LedgerStoppedError | None = None
         self._failed = asyncio.Event()
+        self._ended = False
 
     @property
     def height(self) -> int:
@@ -69,11 +70,18 @@ class CommitFeed:
                 self._transactions.pop(transaction_id, None)
             _settle(future)
 
+    def end_tails(self) -> None:
+        """Ends every wait for a block: the ledger is about to stop. Transactions that were ordered still commit."""
+        self._ended = True
+        self._wake()
+
     async def block(self, number: int) -> None:
-        """Returns once block `number` is committed."""
+        """Returns once block `number` is committed. Raises LedgerStoppedError."""
         while self._height <= number:
             if self._failure is not None:
                 raise self._failure
+            if self._ended:
+                raise LedgerStoppedError("the ledger is stopping")
             future: asyncio.Future[None] = self._loop.create_future()
             self._blocks.add(future)
             try:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
+from collections import Counter as TallyCounter
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from prometheus_client import Counter, Gauge
 
 from services.common.logs import log
 from services.common.signer import Signer
@@ -26,12 +29,15 @@ from services.ledger.orderer import Orderer
 from services.ledger.private import PrivateStore
 from services.ledger.proposal import NONCE_BYTES
 from services.ledger.state import StateStore
+from services.ledger.transactions import Code
 from services.ledger.validation import Rules, validate
 
 _logger = logging.getLogger(__name__)
 # Staged private data whose transaction has not come back after so many blocks is dropped, as Fabric does.
 STAGED_BLOCKS = 20_000
 _EXPIRE_EVERY = 1_000
+_TRANSACTIONS = Counter("salus_ledger_transactions_total", "Transactions committed, by validation code.", ["code"])
+_HEIGHT = Gauge("salus_ledger_height", "Blocks committed.")
 
 
 class VerifiedEndorsements(Collection[bytes]):
@@ -132,6 +138,7 @@ class Committer:
         if feed is not None:
             entries = ((each.transaction_id, CommitStatus(each.code, updates.number)) for each in updates.transactions)
             feed.post(updates.number, entries)
+        _report(updates.number, codes)
         if updates.number % _EXPIRE_EVERY == 0:
             self._stores.private.expire(max(0, updates.number - STAGED_BLOCKS))
         return codes
@@ -146,6 +153,15 @@ class Committer:
                 executor=self._executor,
                 verified=self._verified,
             )
+
+
+def _report(number: int, codes: list[int]) -> None:
+    counts = TallyCounter(Code.Name(code) for code in codes)
+    for name, count in counts.items():
+        _TRANSACTIONS.labels(name).inc(count)
+    _HEIGHT.set(number + 1)
+    level = logging.DEBUG if counts.keys() == {"VALID"} else logging.INFO
+    log(_logger, level, "block committed", block=number, transactions=len(codes), codes=dict(counts))
 
 
 def _reason(error: Exception) -> str:

@@ -23,6 +23,10 @@ from fabric_protos.gateway import gateway_pb2
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+# An error travels in headers, of which clients take 8 KiB: its message percent-encoded, all of it once more in base64.
+_MESSAGE_BYTES = 700
+_DETAILS_BYTES = 2_800
+
 
 @dataclass(frozen=True)
 class Detail:
@@ -46,12 +50,13 @@ class GatewayError(Exception):
         self.retry_after = retry_after
 
     def status(self) -> status_pb2.Status:
-        """As it goes over the wire. Fabric's clients take every detail for an ErrorDetail, so nothing else is added,
-        but for RetryInfo where there are none."""
-        status = status_pb2.Status(code=self.code.value[0], message=self.message)
+        """As it goes over the wire, cut to what headers hold. Fabric's clients take every detail for an ErrorDetail, so
+        nothing else is added, but for RetryInfo where there are none."""
+        status = status_pb2.Status(code=self.code.value[0], message=_cut(self.message, _MESSAGE_BYTES))
         for detail in self.details:
+            said = _cut(detail.message, _DETAILS_BYTES // len(self.details))
             packed = any_pb2.Any()
-            packed.Pack(gateway_pb2.ErrorDetail(address=detail.address, msp_id=detail.msp_id, message=detail.message))
+            packed.Pack(gateway_pb2.ErrorDetail(address=detail.address, msp_id=detail.msp_id, message=said))
             status.details.append(packed)
         if self.retry_after is not None:
             delay = duration_pb2.Duration()
@@ -60,3 +65,7 @@ class GatewayError(Exception):
             packed.Pack(error_details_pb2.RetryInfo(retry_delay=delay))
             status.details.append(packed)
         return status
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode()[:size].decode(errors="ignore")

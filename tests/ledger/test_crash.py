@@ -11,10 +11,6 @@ import json
 import os
 import random
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +23,8 @@ from services.ledger.client import CommitStatusError, LedgerClient, LedgerError
 from services.ledger.private import LmdbPrivateStore
 from services.ledger.state import LmdbState
 from services.ledger.transactions import parse_header
+from tests.ledger.process import config_file, process
 from tests.ledger.running import A
-from tests.ledger.test_node import config_file
 from tests.organisations import Organisations
 
 ROUNDS = 5
@@ -71,25 +67,6 @@ class Load:
             self.acknowledged.add(key)
             if len(self.acknowledged) >= self._waits[0]:
                 self._waits[1].set()
-
-
-@asynccontextmanager
-async def process(config: Path) -> AsyncIterator[tuple[Process, str]]:
-    """A ledger process that serves, and its address; killed at the end, if it lives."""
-    log = config.with_suffix(".log")
-    with log.open("ab") as errors:
-        started = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.ledger", "--config", str(config), stdout=PIPE, stderr=errors
-        )
-    try:
-        assert started.stdout is not None
-        line = await asyncio.wait_for(started.stdout.readline(), 30)
-        assert line, log.read_text()[-2000:]
-        yield started, json.loads(line)["address"]
-    finally:
-        if started.returncode is None:
-            started.kill()
-        await started.wait()
 
 
 async def test_a_killed_ledger_keeps_what_it_acknowledged(organisations: Organisations) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import errno
 import os
 import shutil
-import socket
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from services.common.config import ConfigError
 from services.ledger import genesis, recovery
@@ -177,48 +172,3 @@ async def test_a_block_that_cannot_be_committed_stops_the_ledger(
     monkeypatch.undo()
     async with running(organisations) as ledger:
         await check(ledger)
-
-
-def config_file(organisations: Organisations, **changes: Any) -> Path:
-    """The configuration of a ledger process; dotted names change one value."""
-    prepare(organisations)
-    content: dict[str, Any] = {
-        "server": {
-            "address": "127.0.0.1:0",
-            "tls": f"organisations/{OPERATOR}/tls/ledger",
-            "msp_root": "msp",
-        },
-        "network": "network.yaml",
-        "data": "ledger",
-    }
-    for key, value in changes.items():
-        section, _, name = key.rpartition("__")
-        (content[section] if section else content)[name] = value
-    path = organisations.root / "ledger.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
-
-
-async def run(path: Path) -> tuple[int, str]:
-    """Exit code and standard error of a ledger process that must end by itself."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.ledger", "--config", str(path), stderr=asyncio.subprocess.PIPE
-    )
-    _, errors = await asyncio.wait_for(process.communicate(), 30)
-    return process.returncode or 0, errors.decode()
-
-
-async def test_a_process_that_cannot_start_says_why_in_one_line(organisations: Organisations) -> None:
-    with socket.socket() as busy:
-        busy.bind(("127.0.0.1", 0))
-        busy.listen()
-        address = f"127.0.0.1:{busy.getsockname()[1]}"
-        code, errors = await run(config_file(organisations, server__address=address))
-    assert code == 2
-    assert errors.splitlines()[-1].startswith(f"salus-ledger: cannot listen on {address}")
-    assert "Traceback" not in errors
-
-    code, errors = await run(config_file(organisations, network="absent.yaml"))
-    assert code == 2
-    assert "absent.yaml" in errors.splitlines()[-1]
-    assert "Traceback" not in errors
