@@ -13,7 +13,7 @@ attributes of ONC HTI-1 (45 CFR 170.315(b)(11)) and of the FDA's transparency pr
     inputs_may_repeat: true where two patients can plausibly have equal inputs
     output: {positive, negative, threshold}
     onnx: {input, probability, contributions}: names in the model's graph
-    tolerance: largest difference between two executions, of the probability and of each contribution
+    tolerance: largest difference between two executions, of the probability and of each contribution; at most 0.01
     acceptance: {metric: {minimum: x}}: what an evaluation must reach before the model is deployed
     retention_years: how long decisions are kept
 """
@@ -32,8 +32,11 @@ import yaml
 from chaincode.core import canonical
 
 SCHEMA = "salus.card/1"
-METRICS = ("accuracy", "sensitivity", "specificity", "auc", "ppv", "npv", "brier")
+# Those of which more is better: a criterion is a minimum.
+METRICS = ("accuracy", "sensitivity", "specificity", "auc", "ppv", "npv")
 MAX_INPUTS = 4096
+# Beyond it re-execution would pass answers that a person can tell from the model's.
+MAX_TOLERANCE = 0.01
 
 _WORD = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -162,7 +165,7 @@ def parse(document: object) -> Card:
         negative=output.text("negative"),
         threshold=output.number("threshold", 0, 1),
         graph=Graph(graph.text("input"), graph.text("probability"), graph.text("contributions")),
-        tolerance=read.number("tolerance", 0, 1),
+        tolerance=read.number("tolerance", 0, MAX_TOLERANCE),
         acceptance=read.acceptance(),
         retention_years=read.whole("retention_years", 1, 100),
         document=document,
