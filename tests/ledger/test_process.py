@@ -44,6 +44,14 @@ async def test_a_stopping_ledger_does_not_wait_for_those_who_follow_it(organisat
             await anext(followed)
 
 
+async def _write(client: LedgerClient, acknowledged: list[str]) -> None:
+    """Writes until the ledger gives up."""
+    while True:
+        key = f"k{len(acknowledged)}"
+        await client.submit("sample", "Put", key, "v" * 100_000)
+        acknowledged.append(key)
+
+
 def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
 
@@ -51,19 +59,16 @@ def _small_files() -> None:
 async def test_a_ledger_that_cannot_write_ends_and_loses_nothing(organisations: Organisations) -> None:
     config = config_file(organisations)
     folder, signer = organisations.root / "organisations" / A / "member", organisations.signer(A, "member")
-    acknowledged = 0
+    acknowledged: list[str] = []
     async with process(config, _small_files) as (ledger, address):
         async with tls.connect(address, folder, organisations.tls_roots) as channel:
-            client = LedgerClient(channel, signer)
             with pytest.raises(LedgerUnavailableError):
-                while True:
-                    await client.submit("sample", "Put", f"k{acknowledged}", "v" * 100_000)
-                    acknowledged += 1
+                await _write(LedgerClient(channel, signer), acknowledged)
         assert await asyncio.wait_for(ledger.wait(), 20) == 1
     last = config.with_suffix(".log").read_text().splitlines()[-1]
     assert last.startswith("salus-ledger: the ledger has stopped: a block could not be committed (")
-    assert acknowledged > 0
+    assert acknowledged
     async with process(config) as (ledger, address), tls.connect(address, folder, organisations.tls_roots) as channel:
         client = LedgerClient(channel, signer)
-        for number in range(acknowledged):
-            assert await client.evaluate("sample", "Get", f"k{number}") == b"v" * 100_000
+        for key in acknowledged:
+            assert await client.evaluate("sample", "Get", key) == b"v" * 100_000
