@@ -12,9 +12,9 @@ from services.audit.config import AuditConfig
 from services.audit.export import Auditor, Exporter
 from services.audit.follower import Follower
 from services.audit.ledger import GatewayLedger
+from services.audit.roots import fingerprints
 from services.audit.servicer import AuditServicer
 from services.audit.store import LmdbStore
-from services.audit.verify import fingerprints
 from services.common import config, entry, server, tls
 from services.common.msp import MembershipFolder
 from services.common.signer import Signer

@@ -1,4 +1,4 @@
-"""Checks an export offline, trusting the organisations' root certificates and nothing else. Pure but for `load_roots`.
+"""Checks an export offline, trusting the organisations' root certificates and nothing else.
 
 Rules, in the file's order (`trail.py` has its format, `evidence.py` what is checked of a transaction and a decision):
 
@@ -25,79 +25,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-
 from chaincode.core import canonical, certificate, merkle
 from services.audit import checkpoint as checkpoints
 from services.audit import evidence, leaf, trail
 from services.audit.checkpoint import Checkpoint, CheckpointError
 from services.audit.evidence import Reexecution
 from services.audit.index import Entry
+from services.audit.report import MAX_FINDINGS, CheckpointInfo, Finding, Report
+from services.audit.roots import fingerprints, pems
+from services.audit.roots import load_roots as load_roots
 from services.audit.trail import Header, Line, LineError
 from services.audit.transaction import VALID, Transaction, TransactionError, open_transaction
-from services.common.config import ConfigError
 from services.common.msp import Identity, IdentityError, Membership, Msp
 from services.ledger import policy as policies
 from services.ledger.policy import Policy, PolicyError
 
-MAX_FINDINGS = 1000
 _ID = re.compile(r"[0-9a-f]{32}")
 # How a line that cannot be read shows which decision it was about.
 _DECISION = re.compile(rb'[{,]"id":"([0-9a-f]{32})"')
 
 Roots = Mapping[str, bytes | Sequence[bytes]]
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One fault: in which line (from 1), about which decision ("" where it is about none), and what differs."""
-
-    line: int
-    decision_id: str
-    what: str
-
-    def __str__(self) -> str:
-        about = f", decision {self.decision_id}" if self.decision_id else ""
-        return f"line {self.line}{about}: {self.what}"
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """The checkpoint that the proofs lead to: who signed it, over how many transactions. `root` in hexadecimal."""
-
-    origin: str
-    size: int
-    root: str
-    msp_id: str
-    certificate_fingerprint: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was found. `verified` are the decisions without a finding, `erased` those of them whose private record is no
-    longer there, `reexecuted` those whose model gave the same answer again, `answered` those that have an answer.
-
-    `findings` holds MAX_FINDINGS at most; `complete` is false where there were more. Where they could not be read,
-    `checkpoint` is None and `policies` empty; whom the checkpoint names is for the reader to judge.
-    """
-
-    findings: tuple[Finding, ...]
-    complete: bool
-    transactions: int
-    decisions: int
-    verified: int
-    answered: int
-    erased: int
-    reexecuted: int
-    created: str
-    policies: tuple[str, ...]
-    checkpoint: CheckpointInfo | None
-
-    @property
-    def ok(self) -> bool:
-        return not self.findings
 
 
 def verify(
@@ -112,7 +60,7 @@ def verify(
     `models` is a folder of `<sha256>.onnx`: every answer is given again from the recorded input. What is wrong with the
     file is in the report; raises OSError for a path that cannot be read, ValueError for roots that are no certificates.
     """
-    membership = Membership([Msp(msp_id, _pems(each)) for msp_id, each in roots.items()])
+    membership = Membership([Msp(msp_id, pems(each)) for msp_id, each in roots.items()])
     walk = _Walk(membership, roots, progress, None if models is None else Reexecution(models))
     if isinstance(source, Path):
         with source.open("rb") as file:
@@ -120,31 +68,6 @@ def verify(
     if isinstance(source, bytes):
         return walk.run(_lines(io.BytesIO(source).readline))
     return walk.run(source)
-
-
-def load_roots(folder: Path) -> dict[str, tuple[bytes, ...]]:
-    """Root certificates by MSP id: `<MSPID>/msp/cacerts/*.pem` or `<MSPID>.pem` below `folder`. Raises ConfigError."""
-    paths: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*/msp/cacerts/*.pem")):
-        paths.setdefault(path.parents[2].name, []).append(path)
-    for path in sorted(folder.glob("*.pem")):
-        paths.setdefault(path.stem, []).append(path)
-    roots: dict[str, tuple[bytes, ...]] = {}
-    for msp_id, found in paths.items():
-        try:
-            roots[msp_id] = tuple(path.read_bytes() for path in found)
-            Msp(msp_id, roots[msp_id])
-        except (OSError, ValueError):
-            raise ConfigError(f"the root certificates of {msp_id} in {folder} cannot be read") from None
-    if not roots:
-        raise ConfigError(f"{folder} holds no root certificates: neither <MSPID>/msp/cacerts/*.pem nor <MSPID>.pem")
-    return roots
-
-
-def fingerprints(pems: Iterable[bytes]) -> list[str]:
-    """SHA-256 of each certificate, lower-case hexadecimal, sorted."""
-    found = [each for pem in pems for each in x509.load_pem_x509_certificates(pem)]
-    return sorted(each.fingerprint(hashes.SHA256()).hex() for each in found)
 
 
 @dataclass
@@ -259,7 +182,7 @@ class _Walk:
         self.header = header = Header.from_json(body)
         for msp_id, expected in header.roots.items():
             given = self.roots.get(msp_id)
-            if given is not None and not set(expected) <= set(fingerprints(_pems(given))):
+            if given is not None and not set(expected) <= set(fingerprints(pems(given))):
                 self.find(f"the file names other root certificates of {msp_id} than those given")
         for number, text in header.policies:
             try:
@@ -419,10 +342,6 @@ class _Walk:
             policies=tuple(text for _, text in self.header.policies) if self.header else (),
             checkpoint=info,
         )
-
-
-def _pems(given: bytes | Sequence[bytes]) -> Sequence[bytes]:
-    return (given,) if isinstance(given, bytes) else given
 
 
 def _lines(readline: Callable[[int], bytes]) -> Iterator[bytes]:

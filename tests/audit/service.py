@@ -14,9 +14,9 @@ from services.audit.access import ACCESS, SERVICE
 from services.audit.export import Auditor, Exporter
 from services.audit.follower import Follower
 from services.audit.ledger import GatewayLedger
+from services.audit.roots import fingerprints
 from services.audit.servicer import AuditServicer
 from services.audit.store import IndexedBlock, LmdbStore
-from services.audit.verify import fingerprints
 from services.common import tls
 from services.common.server import Authentication, Listener, utc_now
 from tests.audit.ledger import CHANNEL

@@ -18,11 +18,13 @@ from fabric_protos.common import common_pb2
 from fabric_protos.peer import proposal_response_pb2, transaction_pb2
 
 from chaincode.core import canonical, certificate
-from services.audit import trail
+from services.audit import checkpoint, trail
 from services.audit.index import Filter
+from services.audit.report import Report
+from services.audit.roots import fingerprints, load_roots
 from services.audit.store import LmdbStore
 from services.audit.trail import read_line, write_line
-from services.audit.verify import Report, fingerprints, load_roots, verify
+from services.audit.verify import verify
 from services.common.config import ConfigError
 from services.common.signer import Signer
 from tests.audit.ledger import CHANNEL, ENROLLED, RecordedLedger, export, export_all, follow
@@ -188,6 +190,28 @@ def test_a_line_deleted_and_sealed_anew_by_the_auditor_itself_is_found(honest: t
     assert f"line 7, decision {decision_id}: the decision's line is missing" in found(report)
 
 
+def test_a_line_written_anew_under_the_old_seal_is_found(honest: tuple[RecordedLedger, bytes]) -> None:
+    ledger, data = honest
+    lines = changed(data, 1, lambda body: body.update(created="2026-03-02T13:00:01.000000Z"))
+    report = verify(b"".join(lines), ledger.roots)
+    assert found(report) == ["line 8: what precedes the seal is not what was sealed"]
+
+
+def test_transactions_out_of_order_are_found(honest: tuple[RecordedLedger, bytes]) -> None:
+    ledger, data = honest
+    header, card, transaction, decision, *others, seal = lines_of(data)
+    report = verify(resealed([header, card, *others, transaction, decision, seal], auditor(ledger)), ledger.roots)
+    assert found(report) == ["line 6: the transaction is repeated or out of order, or holds no decision"]
+
+
+def test_decisions_of_a_transaction_out_of_order_are_found(honest: tuple[RecordedLedger, bytes]) -> None:
+    ledger, data = honest
+    *others, first, second, seal = lines_of(data)
+    decision_id = read_line(first).body["id"]
+    report = verify(resealed([*others, second, first, seal], auditor(ledger)), ledger.roots)
+    assert found(report) == [f"line 7, decision {decision_id}: the decision is out of order"]
+
+
 async def test_an_auditor_of_an_unknown_root_is_found(
     organisations: Organisations, honest: tuple[RecordedLedger, bytes]
 ) -> None:
@@ -223,6 +247,16 @@ def test_a_forged_checkpoint_is_found(honest: tuple[RecordedLedger, bytes]) -> N
     report = checkpoint_of(ledger, data, lambda note: note.replace("\n3\n", "\n4\n", 1))
     assert "line 1: the checkpoint's signature is wrong" in found(report)
     assert any("no checkpoint that could prove" in each for each in found(report))
+
+
+def test_a_checkpoint_of_another_origin_is_found(honest: tuple[RecordedLedger, bytes]) -> None:
+    ledger, data = honest
+    tree = checkpoint.parse(read_line(lines_of(data)[0]).body["checkpoint"])[0]
+    key = certificate.parse(auditor(ledger).certificate_pem).public_key
+    note = checkpoint.sign(replace(tree, origin="salus/other/RegulatorMSP"), key, auditor(ledger).sign)
+    report = checkpoint_of(ledger, data, lambda _: note)
+    assert "line 1: the checkpoint is of another log" in found(report)
+    assert report.verified == 0
 
 
 async def test_a_checkpoint_of_another_log_does_not_prove_the_transactions(
