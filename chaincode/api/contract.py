@@ -79,6 +79,14 @@ class Contract:
         and `msp_id`. Raises ValueError naming a setting that is missing or wrong."""
         return cls()
 
+    def is_query(self, args: Sequence[bytes]) -> bool:
+        """Whether the arguments call a function that is only to be evaluated.
+
+        A query's answer may be private; were it endorsed, it would be in a block for good.
+        """
+        function = self._function(args)
+        return function is not None and function.readonly
+
     def dispatch(self, ctx: Context, args: Sequence[bytes]) -> bytes:
         """Calls the function named by the first argument, alone or as `contract:Function`.
 
@@ -87,7 +95,7 @@ class Contract:
         """
         if not args:
             raise ContractError("BAD_REQUEST", "no function is named")
-        function = self.functions.get(args[0].decode(errors="replace").removeprefix(f"{self.name}:"))
+        function = self._function(args)
         if function is None:
             raise ContractError("BAD_REQUEST", f"contract {self.name} has the functions {', '.join(self.functions)}")
         given = args[1:]
@@ -97,6 +105,9 @@ class Contract:
             )
         values = [_convert(function, *each) for each in zip(function.parameters, given, strict=False)]
         return _payload(getattr(self, function.attribute)(ctx, *values))
+
+    def _function(self, args: Sequence[bytes]) -> Function | None:
+        return self.functions.get(args[0].decode(errors="replace").removeprefix(f"{self.name}:")) if args else None
 
 
 def _function(attribute: str, method: Callable[..., Any]) -> Function:

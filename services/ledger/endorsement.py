@@ -6,7 +6,9 @@
 3. What was touched says which policies must hold: the contract's for its public writes, or where it only reads; the
    collection's (or else the contract's) for a private collection. Where private data was read, and for every collection
    when there is transient data, only the collection's members are asked.
-4. The smallest sets of organisations that satisfy all of these are tried in turn, those with the first organisation
+4. A function that its contract marks read-only is evaluated, never endorsed: its answer may hold private data, and
+   would be in a block for good.
+5. The smallest sets of organisations that satisfy all of these are tried in turn, those with the first organisation
    before others, until one is complete. All must give the same bytes: those are what the endorsements sign.
 
 All organisations execute on one snapshot, so a commit in between cannot make them differ.
@@ -21,7 +23,7 @@ from typing import Any
 
 import grpc
 
-from chaincode.api.stub import Response
+from chaincode.api.stub import ERROR, Response
 from services.common.msp import Identity, Membership
 from services.ledger import endorser as endorsers
 from services.ledger import policy as policies
@@ -38,6 +40,7 @@ from services.ledger.state import Snapshot, StateStore
 _CODE = grpc.StatusCode
 _EVALUATE = "evaluate call to endorser returned error: "
 _NOT_ENDORSED = "failed to endorse transaction, see attached details for more info"
+_QUERY = Response(ERROR, "READ_ONLY: this function is a query: evaluate it, do not submit it")
 _NO_PLAN = "no combination of peers can be derived which satisfy the endorsement policy"
 
 
@@ -270,6 +273,9 @@ class _Round:
         return collected
 
     def _simulate(self, msp_id: str) -> Simulated | None:
+        if self.organisations[msp_id].is_query(self.proposal):
+            self.details.append(self.detail(msp_id, _said(_QUERY)))
+            return None
         try:
             simulated = self.organisations[msp_id].simulate(self.proposal, self.creator, self.snapshot)
         except EndorserUnfitError as error:

@@ -108,6 +108,10 @@ class Endorser:
         """How error details name this endorser."""
         return f"peer.{self._signer.msp_id}"
 
+    def is_query(self, proposal: UnpackedProposal) -> bool:
+        """Whether the proposal calls a function that its contract says is only to be evaluated."""
+        return self._contracts[proposal.contract].is_query(proposal.args)
+
     def simulate(self, proposal: UnpackedProposal, creator: Identity, snapshot: Snapshot) -> Simulated:
         """Executes a checked proposal, whose contract is defined, and endorses it where the contract agrees.
 
