@@ -51,7 +51,7 @@ from chaincode.core.card import Card
 from chaincode.core.decision_checks import Claim, RefusedError
 from chaincode.runtime.executor import ExecutionError, ModelFileError, ModelRepository, OnnxExecutor, Output
 
-READERS = ("inference", "clinician", "audit", "inspector")
+READERS = ("inference", "audit", "inspector")
 
 
 class Executor(Protocol):
@@ -99,13 +99,16 @@ class DecisionsContract(Contract):
     def get_record(self, ctx: Context, organisation: str, decision_id: str) -> bytes:
         """The item of a decision as recorded (JSON of `chaincode.core.batch.Item`). NOT_FOUND, ACCESS_DENIED.
 
-        For the collection's members: roles inference, clinician, audit and inspector, and the patient it is about.
+        For the collection's members: roles inference, audit and inspector, the clinician who asked, and the patient
+        whom it is about.
         """
         client = ctx.client_identity
-        client.assert_role(*READERS, "patient")
+        client.assert_role(*READERS, "clinician", "patient")
         value = ctx.stub.get_private_data(_collection(organisation), f"record/{decision_id}")
         if client.role == "patient" and (not value or _patient(value) != client.enrolment_id):
             raise ContractError("ACCESS_DENIED", "a patient reads records about themselves")
+        if client.role == "clinician" and (not value or _asker(value) != client.enrolment_id):
+            raise ContractError("ACCESS_DENIED", "a clinician reads records that they asked for")
         return _found(value)
 
     def _record(self, ctx: Context, body: bytes) -> list[str]:
@@ -202,6 +205,10 @@ def _found(value: bytes) -> bytes:
 
 def _patient(item: bytes) -> str:
     return record.parse(batch.parse_item(canonical.decode(item)).record).patient
+
+
+def _asker(item: bytes) -> str:
+    return record.parse(batch.parse_item(canonical.decode(item)).record).requester.person
 
 
 def _verdict(ctx: Context, found: record.Record) -> dict[str, Any]:

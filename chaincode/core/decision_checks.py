@@ -194,8 +194,13 @@ def check_amendment(found: Record, amended: Mapping[str, Any] | None, patient: s
 
 
 def public_part(claim: Claim, signed: Batch, transaction_id: str) -> dict[str, Any]:
-    """What everybody may know of a decision."""
+    """What everybody may know of a decision.
+
+    The consent's own commitment is public with the patient who granted it; committed to once more under the record's
+    salt, it does not tell which decisions are of one patient.
+    """
     found = claim.record
+    consent = found.consent.commitment
     return {
         "id": found.id,
         "outcome": found.outcome,
@@ -203,7 +208,7 @@ def public_part(claim: Claim, signed: Batch, transaction_id: str) -> dict[str, A
         "model": {"id": found.model.id, "version": found.model.version, "sha256": found.model.sha256},
         "organisation": found.organisation,
         "purpose": found.purpose,
-        "consent_commitment": found.consent.commitment,
+        "consent_commitment": record.commitment(claim.item.salt, consent.encode()) if consent else "",
         "started": record.format_time(found.started),
         "ended": record.format_time(found.ended),
         "batch": {

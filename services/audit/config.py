@@ -5,19 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.common.config import ServerConfig
-
-
-@dataclass(frozen=True)
-class LedgerConfig:
-    """How the service reaches the ledger.
-
-    address: host:port. tls_roots: PEM file with the root of the ledger's TLS certificate. channel: the ledger's.
-    """
-
-    address: str
-    tls_roots: Path
-    channel: str = "salus"
+from services.common.config import LedgerConfig, ServerConfig
 
 
 @dataclass(frozen=True)

@@ -164,12 +164,11 @@ def network_config(layout: Layout) -> dict[str, Any]:
                 "policy": _peers("AND(", HOSPITAL_A, REGULATOR),
                 "collections": [
                     {
-                        "name": f"decisions_{msp_id}",
-                        "policy": _members(msp_id, REGULATOR),
+                        "name": f"decisions_{HOSPITAL_A}",
+                        "policy": _members(HOSPITAL_A, REGULATOR),
                         "memberOnlyRead": True,
                         "memberOnlyWrite": True,
                     }
-                    for msp_id in (HOSPITAL_A, HOSPITAL_B)
                 ],
             },
         },

@@ -42,6 +42,19 @@ class ServerConfig:
     drain_seconds: float = 10.0
 
 
+@dataclasses.dataclass(frozen=True)
+class LedgerConfig:
+    """How a service reaches the ledger.
+
+    address: host:port of the gateway. tls_roots: PEM file with the root of the ledger's TLS certificate. channel: the
+    ledger's channel.
+    """
+
+    address: str
+    tls_roots: Path
+    channel: str = "salus"
+
+
 def load(cls: type[_Config], path: Path, env_prefix: str, environ: Mapping[str, str] = os.environ) -> _Config:
     """Reads `path` into the dataclass. Raises ConfigError for a file that cannot be read, and for an unknown key, a
     missing key or a value of the wrong type, naming it."""

@@ -5,21 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.common.config import ConfigError, ServerConfig
+from services.common.config import ConfigError, LedgerConfig, ServerConfig
 from services.inference.question import MAX_BATCH
-
-
-@dataclass(frozen=True)
-class LedgerConfig:
-    """How the service reaches the ledger.
-
-    address: host:port of the gateway. tls_roots: PEM file with the root of the ledger's TLS certificate. channel: the
-    ledger's channel.
-    """
-
-    address: str
-    tls_roots: Path
-    channel: str = "salus"
 
 
 @dataclass(frozen=True)

@@ -129,12 +129,15 @@ class Diagnoser:
             await self._pause(self._backoff(attempt))
             attempt += 1
 
-    async def decision(self, decision_id: str) -> Decision:
-        """A committed decision of the organisation. Raises DecisionNotFoundError, LedgerUnreachableError."""
+    async def decision(self, decision_id: str, requester: Requester) -> Decision:
+        """A committed decision that the requester asked for. Raises DecisionNotFoundError, LedgerUnreachableError."""
         found = await self._ledger.recorded(self._signer.msp_id, decision_id)
         if found is None:
             raise DecisionNotFoundError
-        return _looked_up(found)
+        decision = _looked_up(found)
+        if decision.record.requester.person != requester.person:
+            raise DecisionNotFoundError
+        return decision
 
     async def _attempt(self, questions: Sequence[Question], requester: Requester, watch: _Watch) -> list[Decision]:
         with watch.stage("consent"):

@@ -69,10 +69,10 @@ class ModelNotFoundError(InferenceError):
 
 
 class DecisionNotFoundError(InferenceError):
-    """No decision of this organisation has this id."""
+    """The caller has asked for no decision of this id; whether somebody else has is not told."""
 
     def __init__(self) -> None:
-        super().__init__("NOT_FOUND", "this organisation has recorded no such decision")
+        super().__init__("NOT_FOUND", "you have asked for no such decision")
 
 
 class LedgerUnreachableError(InferenceError):

@@ -65,7 +65,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     async def GetDecision(self, request: pb.GetDecisionRequest, context: _Context) -> pb.GetDecisionResponse:
         with _mapped():
             check_decision_id(request.decision_id)
-            return pb.GetDecisionResponse(result=_result(await self._diagnoser.decision(request.decision_id)))
+            found = await self._diagnoser.decision(request.decision_id, _requester())
+        return pb.GetDecisionResponse(result=_result(found))
 
     async def ListModels(self, request: pb.ListModelsRequest, context: _Context) -> pb.ListModelsResponse:
         with _mapped():
@@ -89,12 +90,16 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         return pb.DescribeModelResponse(model=_model(standing), inputs=inputs, card=standing.model.card_json)
 
     async def _diagnose(self, requests: list[pb.DiagnoseRequest], within: str = "") -> list[Decision]:
-        asking = caller()
-        requester = Requester(asking.msp_id, asking.role, asking.enrolment_id)
         with _mapped(within):
             # What is beyond a batch's size is refused for that, and never waits.
             async with self._admission.admit(min(len(requests), MAX_BATCH)):
-                return await self._diagnoser.diagnose([_question(each) for each in requests], requester)
+                return await self._diagnoser.diagnose([_question(each) for each in requests], _requester())
+
+
+def _requester() -> Requester:
+    """Who asks, as the certificate says."""
+    asking = caller()
+    return Requester(asking.msp_id, asking.role, asking.enrolment_id)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from chaincode.api.stub import Response
@@ -166,7 +167,9 @@ class Clinic:
                 answer = replace(found.answer, input_commitment=commitment(INPUT_SALT, given))
                 found = replace(found, answer=answer)
             body = (change(found) if change else found).encode()
-            contents.append((body, SALT, given, INPUT_SALT if given else b""))
+            contents.append(
+                (body, sha256(found.request_id.encode()).digest()[:16], given, INPUT_SALT if given else b"")
+            )
         return sign(contents)
 
     def simulate(self, signed: Batch | bytes, who: Caller = INFERENCE, at: datetime = NOON) -> Simulation:

@@ -52,10 +52,17 @@ def test_the_public_part_holds_nothing_of_the_patient(clinic: Clinic) -> None:
         "model": {"id": "sum", "version": "1", "sha256": "5" * 64},
         "organisation": HOSPITAL_A,
         "purpose": "TREAT",
-        "consent_commitment": found.consent.commitment,
+        "consent_commitment": record.commitment(signed.items[0].salt, found.consent.commitment.encode()),
         "started": "2026-03-02T11:59:59.997000Z",
         "ended": "2026-03-02T11:59:59.999000Z",
     }
+
+
+def test_decisions_under_one_consent_cannot_be_told_to_be_so_from_what_is_public(clinic: Clinic) -> None:
+    clinic.submit(clinic.batch(Question()))
+    clinic.submit(clinic.batch(Question("r2", x=2.0)))
+    first, second = (clinic.call(INSPECTOR, "decisions", "Get", each) for each in (R1, R2))
+    assert first["consent_commitment"] != second["consent_commitment"]
 
 
 def test_the_public_part_holds_the_batchs_signature(clinic: Clinic) -> None:
@@ -77,7 +84,7 @@ def test_the_private_record_is_the_item_as_signed(clinic: Clinic) -> None:
 
 
 @pytest.mark.parametrize("who", [INFERENCE, DOCTOR, AUDIT, INSPECTOR, ANN])
-def test_a_record_is_read_by_the_organisation_the_regulator_and_the_patient(clinic: Clinic, who: Caller) -> None:
+def test_a_record_is_read_by_who_asked_the_services_the_regulator_and_the_patient(clinic: Clinic, who: Caller) -> None:
     clinic.submit(clinic.batch(Question()))
     assert clinic.ledger.submit(who.creator, "decisions", "GetRecord", HOSPITAL_A, R1).ok
 
@@ -87,6 +94,7 @@ def test_a_record_is_read_by_the_organisation_the_regulator_and_the_patient(clin
     [
         (BEN, "ACCESS_DENIED"),
         (caller(HOSPITAL_A, "registrar-a", "registrar"), "ACCESS_DENIED"),
+        (caller(HOSPITAL_A, "dr-else", "clinician"), "ACCESS_DENIED"),
         (caller(HOSPITAL_B, "dr-baker", "clinician"), "NOT_A_MEMBER"),
     ],
 )

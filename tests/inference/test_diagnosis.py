@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -249,13 +250,20 @@ async def test_a_transaction_that_may_not_have_been_taken_is_an_unknown_outcome(
 async def test_a_recorded_decision_is_found_by_its_id(world: World) -> None:
     world.grant()
     (made,) = await world.diagnoser().diagnose([question()], CLINICIAN)
-    found = await world.diagnoser().decision(made.record.id)
+    found = await world.diagnoser().decision(made.record.id, CLINICIAN)
     assert (found.body, found.transaction_id) == (made.body, made.transaction_id)
+
+
+async def test_a_decision_that_another_clinician_asked_for_is_not_found(world: World) -> None:
+    world.grant()
+    (made,) = await world.diagnoser().diagnose([question()], CLINICIAN)
+    with pytest.raises(DecisionNotFoundError):
+        await world.diagnoser().decision(made.record.id, replace(CLINICIAN, person="dr-else"))
 
 
 async def test_a_decision_that_nobody_recorded_is_not_found(world: World) -> None:
     with pytest.raises(DecisionNotFoundError):
-        await world.diagnoser().decision("0" * 32)
+        await world.diagnoser().decision("0" * 32, CLINICIAN)
 
 
 async def test_a_decision_amends_an_earlier_one_of_the_patient(world: World) -> None:

@@ -90,7 +90,7 @@ class InferenceServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetDecision(self, request, context):
-        """A recorded decision, by id. Callers: `clinician` of the service's organisation.
+        """A recorded decision, by id. Callers: the `clinician` of the service's organisation who asked for it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
