@@ -49,7 +49,7 @@ class Teller:
 
 
 async def _run(arguments: argparse.Namespace, output: Output) -> int:
-    from services.cli.network import Network
+    from services.cli.launcher import Network
     from services.cli.story import Story
     from services.cli.supervisor import ServiceError
     from services.cli.topology import Layout

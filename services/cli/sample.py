@@ -9,15 +9,12 @@ import csv
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from services.cli import models, patients, profile
 from services.cli.connection import Connection
-from services.cli.profile import Profile
-from services.cli.topology import HOSPITAL_A, MEMBERS
-
-if TYPE_CHECKING:
-    from services.cli.network import Network
+from services.cli.launcher import Network
+from services.cli.topology import HOSPITAL_A
 
 FOLDER = Path(__file__).resolve().parents[2] / "models" / "breast_cancer"
 MODEL_ID = "breast-cancer"
@@ -43,15 +40,10 @@ def rows() -> list[Row]:
         ]
 
 
-def profile_of(network: Network, name: str) -> Profile:
-    """The profile of a member, by its name."""
-    return network.profile(next(member for member in MEMBERS if member.profile == name))
-
-
 async def deploy(network: Network) -> dict[str, Any]:
     """Hospital A proposes the model, the regulator validates it on the held-out rows, hospital A deploys it; steps
     already taken are not taken again. Returns the model as it is on the ledger."""
-    hospital, regulator = profile_of(network, "owner-a"), profile_of(network, "inspector")
+    hospital, regulator = network.profile_named("owner-a"), network.profile_named("inspector")
     card, file = models.read_card(FOLDER / "card.yaml"), FOLDER / "model.onnx"
     async with Connection(hospital) as owner, Connection(regulator) as inspector:
         ledger = owner.ledger()
@@ -84,7 +76,7 @@ async def prepare(network: Network) -> list[str]:
     measurements = home / "sample" / f"{PATIENT}.json"
     measurements.parent.mkdir(exist_ok=True)
     measurements.write_text(json.dumps(rows()[0].measurements, indent=2) + "\n", encoding="utf-8")
-    registrar = profile_of(network, "registrar-a")
+    registrar = network.profile_named("registrar-a")
     async with Connection(registrar) as connection:
         pseudonym, folder = await patients.enrol(connection, "MRN-0001", network.layout.patient(PATIENT))
     profile.write(replace(registrar, identity=folder, models=None), network.layout.profile(PATIENT))

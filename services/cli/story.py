@@ -28,7 +28,7 @@ from services.cli import audit, models, patients, sample
 from services.cli.connection import Connection
 from services.cli.dishonest import Overtaken, Workshop
 from services.cli.failures import Failure
-from services.cli.network import Network
+from services.cli.launcher import Network
 from services.cli.output import Progress
 from services.cli.sample import DATA_CLASS, MODEL_ID, Row
 from services.cli.topology import HOSPITAL_A, PEERS, Layout
@@ -125,7 +125,7 @@ class Story:
 
     async def enrol_patients(self, progress: Progress) -> None:
         """Every patient gets a pseudonym, a key of their own and a certificate of hospital A."""
-        async with Connection(sample.profile_of(self.network, "registrar-a")) as registrar:
+        async with Connection(self.network.profile_named("registrar-a")) as registrar:
 
             async def enrol(patient: Patient) -> None:
                 folder = self.layout.patient(f"{patient.number:03}")
@@ -158,7 +158,7 @@ class Story:
 
     async def ask(self, progress: Progress) -> None:
         """A clinician of hospital A asks for every patient; for the last one the revocation overtakes the answer."""
-        async with Connection(sample.profile_of(self.network, CLINICIAN)) as clinician:
+        async with Connection(self.network.profile_named(CLINICIAN)) as clinician:
             stub = clinician.inference()
             await _each(lambda patient: self._ask(stub, patient), self.patients[:-1], progress, ASKED_AT_ONCE)
 
@@ -183,7 +183,7 @@ class Story:
 
     async def foreign_hospital(self) -> str:
         """A clinician of hospital B asks hospital A's service; returns the reason of the answer."""
-        async with Connection(sample.profile_of(self.network, "dr-baker")) as clinician:
+        async with Connection(self.network.profile_named("dr-baker")) as clinician:
             try:
                 await clinician.inference().Diagnose(_request(self.granting[0]), timeout=30)
             except grpc.aio.AioRpcError as error:
@@ -229,7 +229,7 @@ class Story:
 
     async def export(self, progress: Progress) -> int:
         """The inspector exports the trail, once the audit service has every decision. Returns how many it holds."""
-        async with Connection(sample.profile_of(self.network, "inspector")) as inspector:
+        async with Connection(self.network.profile_named("inspector")) as inspector:
             stub = inspector.audit()
             deadline = time.monotonic() + FOLLOW_SECONDS
             while len([each async for each in audit.search(stub, audit_pb2.Filter())]) < len(self.patients):

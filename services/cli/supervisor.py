@@ -63,7 +63,9 @@ class Supervisor:
                 f"services.{name}",
                 "--config",
                 str(config),
-                stdin=asyncio.subprocess.DEVNULL,
+                "--until-eof",
+                # Open for as long as the launcher lives: a service does not outlive it, however it ends.
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 # Ctrl-C reaches the launcher alone, which then drains the services in order.

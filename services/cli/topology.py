@@ -1,7 +1,7 @@
 """The network that `salus network up` and `salus demo` run on one machine: two hospitals, a regulator, an operator.
 
 Pure: which organisations, identities and contracts there are, and where their files lie. Everything is a value here;
-`services.cli.network` does the enrolling and the starting.
+`services.cli.launcher` does the enrolling and the starting.
 """
 
 from __future__ import annotations

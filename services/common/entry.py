@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,10 +23,13 @@ def run(service: str, main: Callable[[Path], Awaitable[None]]) -> None:
     ConfigError or OSError, which it prints as one line."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML or TOML configuration")
+    parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends, as on SIGTERM")
     arguments = parser.parse_args()
     logs.configure(service)
 
     async def start() -> None:
+        if arguments.until_eof:
+            _stop_at_end_of_input()
         await main(arguments.config)
 
     try:
@@ -40,3 +45,14 @@ def run(service: str, main: Callable[[Path], Awaitable[None]]) -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     raise SystemExit(0)
+
+
+def _stop_at_end_of_input() -> None:
+    loop, standard_input = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def readable() -> None:
+        if not os.read(standard_input, 4096):
+            loop.remove_reader(standard_input)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(standard_input, readable)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from services.cli.network import Network
+from services.cli.launcher import Network
 from services.cli.topology import Layout
 
 

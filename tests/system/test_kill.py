@@ -25,7 +25,7 @@ from chaincode.core.provision import Actor, Provision, Type
 from services.audit.verify import load_roots, verify
 from services.cli import audit, patients, sample
 from services.cli.connection import Connection
-from services.cli.network import Network
+from services.cli.launcher import Network
 from services.cli.topology import HOSPITAL_A, PORTS, Layout
 from services.consent.client import ConflictError, ConsentUnavailableError
 from services.ledger import fsck
@@ -103,7 +103,7 @@ async def _network(root: Path) -> AsyncIterator[Network]:
 
 
 async def _enrol(network: Network) -> list[tuple[str, Path]]:
-    async with Connection(sample.profile_of(network, "registrar-a")) as registrar:
+    async with Connection(network.profile_named("registrar-a")) as registrar:
         return [
             await patients.enrol(registrar, f"MRN-{number}", network.layout.patient(str(number)))
             for number in range(PATIENTS)
@@ -134,7 +134,7 @@ async def _patiently(call: Callable[[], Awaitable[_Result]]) -> _Result:
 
 async def _ask(network: Network, folders: list[tuple[str, Path]], acknowledged: Acknowledged) -> None:
     rows = sample.rows()
-    async with Connection(sample.profile_of(network, "dr-adams")) as clinician:
+    async with Connection(network.profile_named("dr-adams")) as clinician:
         stub = clinician.inference()
         for number in _until_enough(acknowledged):
             place = number % PATIENTS
@@ -167,7 +167,7 @@ async def _grant(network: Network, folders: list[tuple[str, Path]], acknowledged
 
 
 async def _assert_all_there(network: Network, folders: list[tuple[str, Path]], acknowledged: Acknowledged) -> None:
-    async with Connection(sample.profile_of(network, "dr-adams")) as clinician:
+    async with Connection(network.profile_named("dr-adams")) as clinician:
         stub = clinician.inference()
         for decision_id, record in acknowledged.records.items():
             request = inference_pb2.GetDecisionRequest(decision_id=decision_id)
@@ -180,7 +180,7 @@ async def _assert_all_there(network: Network, folders: list[tuple[str, Path]], a
 
 
 async def _assert_trail_is_whole(network: Network, trail: Path, decisions: set[str]) -> None:
-    async with Connection(sample.profile_of(network, "inspector")) as inspector:
+    async with Connection(network.profile_named("inspector")) as inspector:
         stub = inspector.audit()
         async with asyncio.timeout(30):
             while True:
