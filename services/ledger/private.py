@@ -30,6 +30,10 @@ BlockPrivate = Mapping[int, Sequence[PrivateCollection]]
 class PrivateStore(Protocol):
     """Cleartext by transaction id, then by block and place in it."""
 
+    @property
+    def height(self) -> int:
+        """One more than the newest block that something was put for: that block may not have been appended."""
+
     def stage(self, transaction_id: str, data: bytes, height: int) -> None:
         """Keeps a serialised `rwset.TxPvtReadWriteSet`, endorsed at this height. On disk when this returns."""
 
@@ -59,6 +63,12 @@ class LmdbPrivateStore:
         """Raises lmdb.Error where the files cannot be used: nothing can rebuild them."""
         databases = ("staged", "committed", "finished")
         self._environment = Environment(folder, databases, durable=True, map_bytes=map_bytes)
+
+    @property
+    def height(self) -> int:
+        with self._environment.read() as transaction:
+            newest = (_last(transaction, self._environment[name]) for name in ("committed", "finished"))
+            return max(0 if key is None else _PLACE.unpack(key)[0] + 1 for key in newest)
 
     def stage(self, transaction_id: str, data: bytes, height: int) -> None:
         key = _staged_prefix(transaction_id) + hashlib.sha256(data).digest()
@@ -142,6 +152,11 @@ def _starting_with(transaction: lmdb.Transaction, database: Any, prefix: bytes) 
         while found and (key := bytes(cursor.key())).startswith(prefix):
             yield key, bytes(cursor.value())
             found = cursor.next()
+
+
+def _last(transaction: lmdb.Transaction, database: Any) -> bytes | None:
+    with transaction.cursor(db=database) as cursor:
+        return bytes(cursor.key()) if cursor.last() else None
 
 
 def _from(transaction: lmdb.Transaction, database: Any, start: bytes) -> Iterator[bytes]:

@@ -46,12 +46,17 @@ def commit(
 def catch_up(state: StateStore, block_store: BlockStore, private_store: PrivateStore) -> int:
     """Applies the blocks that state lacks; answers how many. Call it before anything else is done with them.
 
-    Raises RecoveryError where state knows blocks that the store has not, or leads to another commit hash.
+    Raises RecoveryError where state or private data know of blocks that the store has not (nothing is dropped then: the
+    blocks may yet be found), and where state leads to another commit hash.
     """
-    private_store.recover(block_store.height)
     start = state.height
-    if start > block_store.height:
-        raise RecoveryError(f"state has {start} blocks, the block store only {block_store.height}: blocks were lost")
+    # Only the block after the last one can have left private data and then not have been appended.
+    known = max(start, private_store.height - 1)
+    if known > block_store.height:
+        raise RecoveryError(
+            f"there were {known} blocks, the block store has only {block_store.height}: blocks were lost"
+        )
+    private_store.recover(block_store.height)
     with state.snapshot() as snapshot:
         commit_hash = snapshot.commit_hash
     for number in range(start, block_store.height):

@@ -133,6 +133,24 @@ def test_a_block_store_behind_its_state_is_refused(chain: Chain) -> None:
         chain._open()
 
 
+@pytest.mark.parametrize("lost", [("blocks",), ("blocks", "state")])
+def test_a_block_store_that_is_not_there_costs_no_private_data(chain: Chain, lost: tuple[str, ...]) -> None:
+    """A folder that was not mounted, say: once it is back, everything is."""
+    for value in (b"1", b"2"):
+        chain.cut(write(chain, value))
+    chain.close()
+    for name in lost:
+        (chain.folder / name).rename(chain.folder / f"{name}.away")
+    with pytest.raises(RecoveryError, match="blocks were lost"):
+        chain._open()
+    chain.close()
+    shutil.rmtree(chain.folder / "blocks")
+    (chain.folder / "blocks.away").rename(chain.folder / "blocks")
+    chain._open()
+    assert chain.private.get(1)
+    assert values(chain) == (b"2", b"2")
+
+
 def test_blocks_that_lead_elsewhere_than_they_say_are_refused(chain: Chain) -> None:
     chain.cut()
     block: Any = chain.build([write(chain, b"1")])
