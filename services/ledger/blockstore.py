@@ -11,8 +11,10 @@ Integers are big-endian. Every byte of a segment is covered by a checksum. Rules
    success for pages that the kernel has dropped. The store has to be opened anew.
 3. Opening cuts off an incomplete last frame of the last segment: the remains of an append that was never acknowledged.
    Everything else that is not right is refused; nothing is repaired.
-4. Opening reads the last segment whole. Earlier ones are checked as they are read, and by `fsck`.
-5. One process at a time: the folder is locked.
+4. Opening writes the last frame once more and synchronises it, before anybody reads it: whoever appended it may have
+   been killed, or have failed, before it was on disk.
+5. Opening reads the last segment whole. Earlier ones are checked as they are read, and by `fsck`.
+6. One process at a time: the folder is locked.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from fabric_protos.common import common_pb2
 from google.protobuf.message import DecodeError
 
 from services.ledger import blocks
+from services.ledger.durable import make_folder, sync_folder
 
 MAGIC = b"SLB1"
 _FIELDS = struct.Struct(">4sQI")
@@ -55,9 +58,7 @@ class BlockStore:
     ) -> None:
         """Opens the store, and makes an empty one where there is none. Raises BlockStoreError."""
         self._folder, self._segment_bytes, self._sync = folder, segment_bytes, sync
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            _sync_folder(folder.parent)
+        make_folder(folder)
         self._lock_file = _lock(folder)
         self._reading = threading.Lock()
         self._failure = ""
@@ -142,6 +143,7 @@ class BlockStore:
             return 0
         first = self._segments[-1]
         offsets = self._index(first, tail=True)
+        self._settle(self._files[first], offsets)
         if len(self._segments) > 1:
             self._index(self._segments[-2])
         height = first + len(offsets) - 1
@@ -149,6 +151,15 @@ class BlockStore:
         if height:
             self._last_hash = blocks.header_hash(self.read(height - 1).header)
         return height
+
+    def _settle(self, descriptor: int, offsets: list[int]) -> None:
+        """Makes sure that the last frame is on disk. After a failed synchronisation the kernel may hold pages for clean
+        that it never wrote; written again, they are not."""
+        if len(offsets) > 1:
+            start, end = offsets[-2:]
+            _write_all(descriptor, os.pread(descriptor, end - start, start), start)
+        self._sync(descriptor)
+        sync_folder(self._folder)
 
     def _index(self, first: int, *, tail: bool = False) -> list[int]:
         """Where each frame of the segment begins, and the last one ends."""
@@ -169,7 +180,6 @@ class BlockStore:
                 if not tail:
                     raise BlockStoreError(f"segment {name}, offset {start}, block {number}: incomplete frame")
                 os.ftruncate(descriptor, start)
-                self._sync(descriptor)
                 break
             if tail:
                 decode_frame(os.pread(descriptor, end - start, start), name, start, number)
@@ -190,7 +200,7 @@ class BlockStore:
         first = self._height
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         self._files[first] = os.open(self._folder / segment_name(first), flags, 0o600)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         self._offsets[first] = [0]
         self._segments.append(first)
         return first
@@ -254,14 +264,6 @@ def _lock(folder: Path) -> int:
         os.close(descriptor)
         raise BlockStoreError(f"{folder} is in use by another process") from None
     return descriptor
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import lmdb
 
+from services.ledger.durable import make_folder, sync_folder
+
 MAX_KEY_BYTES = 511
 MAP_BYTES = 1 << 30
 CLOSE_SECONDS = 5.0
@@ -28,7 +30,7 @@ class Environment:
     def __init__(self, folder: Path, databases: Sequence[str], *, durable: bool, map_bytes: int = MAP_BYTES) -> None:
         """Opens or makes the environment. `durable`: each write is synchronised before it returns; else a crash of the
         machine, not of the process, may leave the environment unusable. Raises lmdb.Error."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._environment = lmdb.open(
             str(folder),
             max_dbs=len(databases),
@@ -42,6 +44,9 @@ class Environment:
         # Slots of readers that a killed process has left behind.
         self._environment.reader_check()
         self._databases = {name: self._environment.open_db(name.encode()) for name in databases}
+        if durable:
+            # LMDB synchronises its files, not that they are there.
+            sync_folder(folder)
         self._gate = threading.Condition()
         self._running = 0
         self._growing = False

@@ -9,7 +9,6 @@ wrote them, and are dropped.
 from __future__ import annotations
 
 import os
-import shutil
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import lmdb
 
+from services.ledger.durable import sync_folder
 from services.ledger.environment import MAP_BYTES, MAX_KEY_BYTES, Environment
 from services.ledger.rwset import Version
 from services.ledger.updates import UNPROVEN, BlockUpdates, Modification, Write
@@ -117,17 +117,17 @@ class LmdbState:
         self._boot = folder / "boot"
         boot = _boot_id()
         if self._boot.exists() and (not boot or self._boot.read_text() != boot):
-            shutil.rmtree(folder)
+            _drop(folder)
         try:
             self._environment = self._open(map_bytes)
         except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError):
-            shutil.rmtree(folder)
+            _drop(folder)
             self._environment = self._open(map_bytes)
         with self._environment.read() as transaction:
             known = transaction.get(b"format", db=self._environment["meta"])
         if known not in (None, _FORMAT):
             self._environment.close()
-            shutil.rmtree(folder)
+            _drop(folder)
             self._environment = self._open(map_bytes)
         # Unclean until closed.
         _write_synchronised(self._boot, boot)
@@ -307,16 +307,18 @@ def _decode_modification(namespace: str, key: str, version: Version, data: bytes
     )
 
 
+def _drop(folder: Path) -> None:
+    """Removes the environment. The boot's mark stays until it is replaced: a crash in between drops what is left."""
+    for name in ("data.mdb", "lock.mdb"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def _write_synchronised(path: Path, text: str) -> None:
     with path.open("w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _boot_id() -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from fabric_protos.common import common_pb2
 
-from services.ledger import blocks
-from services.ledger.blockstore import MAGIC, BlockStore, BlockStoreError, segment_name
+from services.ledger import blocks, blockstore
+from services.ledger.blockstore import MAGIC, BlockStore, BlockStoreError, encode_frame, segment_name
 from tests.ledger.stored import append, height, make
 
 FIRST = segment_name(0)
@@ -98,6 +98,26 @@ def test_each_block_is_synchronised_once(folder: Path) -> None:
     store = BlockStore(folder, sync=synchronised.append)
     append(store, 3)
     assert len(synchronised) == 3
+    store.close()
+
+
+def test_what_a_killed_process_left_is_synchronised_before_it_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole in the kernel's cache is not on disk: the process may have ended between the two."""
+    make(folder, 2)
+    written: list[bytes] = []
+    synchronised: list[int] = []
+    listed: list[Path] = []
+
+    def write(descriptor: int, data: memoryview, offset: int) -> int:
+        written.append(bytes(data))
+        return len(data)
+
+    monkeypatch.setattr(os, "pwrite", write)
+    monkeypatch.setattr(blockstore, "sync_folder", listed.append)
+    store = BlockStore(folder, sync=synchronised.append)
+    assert (written, len(synchronised), listed) == ([encode_frame(1, store.get(1))], 1, [folder])
     store.close()
 
 

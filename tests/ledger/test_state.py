@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -215,6 +217,27 @@ def test_after_a_crash_of_the_machine_state_is_dropped(tmp_path: Path, monkeypat
     # Not closed as `close` does: the boot's mark stays.
     first._environment.close()
     monkeypatch.setattr(state_module, "_boot_id", lambda: "another boot")
+    again = LmdbState(tmp_path / "state")
+    assert again.height == 0
+    again.close()
+
+
+def test_state_that_was_half_dropped_is_dropped_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = LmdbState(tmp_path / "state")
+    first.apply(updates(0, a=b"1"))
+    first._environment.close()
+    unlink = os.unlink
+
+    def kill(path: Any, **options: Any) -> None:
+        if Path(path).name == "data.mdb":
+            raise KeyboardInterrupt
+        unlink(path, **options)
+
+    monkeypatch.setattr(state_module, "_boot_id", lambda: "another boot")
+    monkeypatch.setattr(os, "unlink", kill)
+    with pytest.raises(KeyboardInterrupt):
+        LmdbState(tmp_path / "state")
+    monkeypatch.setattr(os, "unlink", unlink)
     again = LmdbState(tmp_path / "state")
     assert again.height == 0
     again.close()
