@@ -135,7 +135,8 @@ class Msp:
                 return self._issued[key]
         try:
             view = certificate.parse(pem)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
+            # TypeError: the library's for a name that is a bit string.
             raise MalformedCertificateError(f"certificate of {self.msp_id} is malformed: {error}") from None
         roots = (*self._roots, *self._tls_roots) if allow_tls else self._roots
         issuer = next((root for root in roots if _issued_by(view.certificate, root)), None)

@@ -20,6 +20,7 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from google.protobuf.message import DecodeError, Message
 
 _Key = TypeVar("_Key", str, bytes)
+_HASH_BYTES = 32
 
 
 class Version(NamedTuple):
@@ -252,6 +253,8 @@ def _parse_namespace(message: Any) -> NamespaceSet:
 
 def _parse_collection(message: Any) -> CollectionHashes:
     hashed = _message(kv_rwset_pb2.HashedRWSet, message.hashed_rwset)
+    if any(len(each.key_hash) != _HASH_BYTES for each in (*hashed.hashed_reads, *hashed.hashed_writes)):
+        raise RwsetError("the hash of a private key is of another length")
     if hashed.metadata_writes or any(each.is_purge for each in hashed.hashed_writes):
         raise RwsetError("key metadata and purges are not validated here")
     return CollectionHashes(

@@ -4,7 +4,7 @@
 2. The creator's certificate and signature: BAD_CREATOR_SIGNATURE.
 3. The id is the hash of nonce and creator: BAD_PROPOSAL_TXID. The channel is this one: TARGET_CHAIN_NOT_FOUND.
 4. The proposal hash: INVALID_ENDORSER_TRANSACTION. The id is not in an earlier block: DUPLICATE_TXID.
-5. Form of the action, the contract named (`transactions.parse_action`).
+5. Form of the action, the contract named (`transactions.parse_action`), keys that state can hold (ILLEGAL_WRITESET).
 6. Every namespace written, and the contract called in any case, is defined (INVALID_CHAINCODE), in the version endorsed
    (EXPIRED_CHAINCODE), and every collection written is its own (INVALID_WRITESET).
 7. Its endorsement policy holds over the valid endorsements: ENDORSEMENT_POLICY_FAILURE. Writes to a collection with a
@@ -32,7 +32,7 @@ from services.ledger import mvcc
 from services.ledger.definitions import ContractDefinition, Definitions
 from services.ledger.policy import Policy, satisfied
 from services.ledger.rwset import NamespaceSet
-from services.ledger.state import Snapshot
+from services.ledger.state import Snapshot, fits
 from services.ledger.transactions import (
     Action,
     Code,
@@ -139,6 +139,9 @@ def _check(envelope: bytes, rules: Rules, at: datetime, verified: Collection[byt
         return _Checked(error.code)
     try:
         action = parse_action(header)
+        if not all(fits(each.name, "", key) for each in action.namespaces for key in each.writes):
+            # Endorsed by whom it may be: in a block that state cannot take, it would stop the ledger for good.
+            return _Checked(int(Code.ILLEGAL_WRITESET), header.transaction_id)
         needed = policies(action.contract, action.namespaces, rules.definitions)
         if action.version != rules.definitions[action.contract].version:
             return _Checked(int(Code.EXPIRED_CHAINCODE), header.transaction_id)

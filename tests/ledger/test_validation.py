@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.common import common_pb2, configtx_pb2
 from fabric_protos.ledger.rwset import rwset_pb2
+from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 
 from services.common.msp import MembershipFolder
@@ -219,6 +223,42 @@ def test_the_contracts_policy_must_hold(chain: Chain, endorsers: tuple[str, ...]
 def test_a_client_is_no_endorser(chain: Chain) -> None:
     envelope = chain.envelope(chain.propose(), result(), [chain.alice, chain.peer(REGULATOR)])
     assert chain.cut(envelope) == ["ENDORSEMENT_POLICY_FAILURE"]
+
+
+def test_an_endorser_with_an_unreadable_certificate_does_no_harm(chain: Chain) -> None:
+    """Anybody can put any bytes there; the library raises TypeError for a name that is a bit string."""
+    peer = chain.peer(HOSPITAL_B)
+    der = x509.load_pem_x509_certificate(peer.certificate_pem).public_bytes(Encoding.DER)
+    name = der.replace(b"\x0c\x04peer", b"\x03\x04\x00eer")
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(name) + b"-----END CERTIFICATE-----\n"
+    unreadable = Signer(HOSPITAL_B, pem, peer.sign)
+    endorsers = [unreadable, chain.peer(HOSPITAL_A), chain.peer(REGULATOR)]
+    assert chain.cut(chain.envelope(chain.propose(), result(), endorsers)) == ["VALID"]
+
+
+def test_a_key_that_state_cannot_hold_is_illegal(chain: Chain) -> None:
+    builder = RwsetBuilder()
+    builder.write("notes", "k" * 600, b"1")
+    assert chain.cut(good(chain, builder)) == ["ILLEGAL_WRITESET"]
+
+
+def test_a_private_key_whose_hash_is_none_makes_a_bad_set(chain: Chain) -> None:
+    hashed = kv_rwset_pb2.HashedRWSet(hashed_writes=[kv_rwset_pb2.KVWriteHash(key_hash=bytes(600))])
+    public = rwset_pb2.TxReadWriteSet(
+        ns_rwset=[
+            rwset_pb2.NsReadWriteSet(
+                namespace="notes",
+                collection_hashed_rwset=[
+                    rwset_pb2.CollectionHashedReadWriteSet(
+                        collection_name="secrets", hashed_rwset=hashed.SerializeToString()
+                    )
+                ],
+            )
+        ]
+    ).SerializeToString()
+    endorsers = [chain.peer(HOSPITAL_A), chain.peer(REGULATOR)]
+    envelope = chain.envelope(chain.propose(), SimulationResult(public, None, b""), endorsers)
+    assert chain.cut(envelope) == ["BAD_RWSET"]
 
 
 def test_an_endorsement_that_does_not_verify_does_no_harm(chain: Chain) -> None:
