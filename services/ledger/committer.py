@@ -108,7 +108,8 @@ class Committer:
         try:
             while batch := self._orderer.cut():
                 self.commit(batch, feed)
-        except Exception as error:
+        except BaseException as error:
+            # Whatever it is, nobody may be left waiting: this thread has no other end.
             place = traceback.extract_tb(error.__traceback__)[-1]
             number = self._stores.blocks.height
             log(
@@ -164,7 +165,7 @@ def _report(number: int, codes: list[int]) -> None:
     log(_logger, level, "block committed", block=number, transactions=len(codes), codes=dict(counts))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """The stores' or the operating system's word: other texts may quote content."""
     if isinstance(error, BlockStoreError):
         return str(error)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.common.config import ConfigError
-from services.ledger import genesis, recovery
+from services.ledger import committer, genesis, recovery
 from services.ledger.client import LedgerUnavailableError
 from services.ledger.node import LedgerOpenError
 from tests.ledger.running import OPERATOR, REGULATOR, A, B, Running, described, prepare, running
@@ -149,6 +149,24 @@ async def test_an_organisation_without_membership_is_named(organisations: Organi
     with pytest.raises(ConfigError, match=A):
         async with running(organisations):
             pass
+
+
+async def test_whatever_ends_the_committer_is_told_to_those_who_wait(
+    organisations: Organisations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PanicError(BaseException):
+        """As a library in another language raises it: no Exception."""
+
+    def panic(*args: Any, **options: Any) -> None:
+        raise PanicError
+
+    async with running(organisations) as ledger:
+        client = ledger.client()
+        transaction = await client.endorse(client.propose("sample", "Put", "k", "v"))
+        monkeypatch.setattr(committer, "validate", panic)
+        await client.submit_transaction(transaction)
+        with pytest.raises(LedgerUnavailableError, match="the ledger has stopped"):
+            await client.commit_status(transaction.transaction_id, 5)
 
 
 async def test_a_block_that_cannot_be_committed_stops_the_ledger(
