@@ -7,6 +7,7 @@ second is invalid (DUPLICATE_TXID); the status of its id stays the first's.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -154,7 +155,8 @@ class Gateway(gateway_pb2_grpc.GatewayServicer):
         except IdentityError as error:
             raise _denied(f"access denied: {error}") from None
         with self._feed.transaction(request.transaction_id) as future:
-            status = self._committed(request.transaction_id)
+            # Not in the event loop: while state's map grows, readers wait for contracts that run.
+            status = await asyncio.to_thread(self._committed, request.transaction_id)
             if status is not None:
                 return status
             try:

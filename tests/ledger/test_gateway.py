@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import grpc
@@ -17,6 +18,7 @@ from chaincode.core.certificate import P256_ORDER
 from services.ledger.client import LedgerClient
 from services.ledger.orderer import OrdererLimits
 from services.ledger.proposal import Proposal, Transaction, draft_proposal, envelope
+from services.ledger.state import LmdbState
 from tests.ledger import sample_contract
 from tests.ledger.running import OPERATOR, REGULATOR, A, B, Running, refusal, running
 from tests.organisations import Organisations
@@ -471,6 +473,22 @@ def stalled() -> Any:
     sample_contract.released.clear()
     yield sample_contract.released
     sample_contract.released.set()
+
+
+async def test_the_event_loop_waits_for_no_reader_of_state(ledger: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers wait while state's map grows, and that waits for contracts."""
+    threads: list[threading.Thread] = []
+    snapshot = LmdbState.snapshot
+
+    def watched(state: LmdbState) -> Any:
+        threads.append(threading.current_thread())
+        return snapshot(state)
+
+    monkeypatch.setattr(LmdbState, "snapshot", watched)
+    await ledger.client().submit("sample", "Put", "k", "v")
+    await ledger.client().evaluate("sample", "Get", "k")
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_a_contract_that_takes_too_long_is_answered_for(organisations: Organisations, stalled: Any) -> None:
