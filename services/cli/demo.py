@@ -105,8 +105,15 @@ async def _tell(story: Story, teller: Teller) -> None:
     answered = [each for each in story.patients if each.outcome == "answered"]
     teller.found(
         f"{outcomes['answered']} answered, each with probability, explanation, transaction id and record",
-        held=answered == story.granting and all(each.explained == 30 and each.transaction_id for each in answered),
+        held=answered == story.granting
+        and all(len(each.explanation) == 30 and each.transaction_id for each in answered),
     )
+    example = max(answered, key=lambda each: each.probability)
+    reasons = ", ".join(f"{name} {contribution:+.2f}" for name, contribution in example.explanation[:3])
+    output.say(
+        f"         patient {example.number}: {example.label}, probability {example.probability:.3f}: {reasons}, ..."
+    )
+    output.say(f"         decision {example.decision_id}, transaction {example.transaction_id[:16]}...")
     refused = [each for each in story.patients if each.outcome != "answered"]
     teller.found(
         f"{len(refused)} refused, each refusal on the ledger: {refused[0].message}",

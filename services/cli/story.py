@@ -73,7 +73,7 @@ class Patient:
     message: str = ""
     probability: float = 0.0
     label: str = ""
-    explained: int = 0
+    explanation: list[tuple[str, float]] = field(default_factory=list)
     decision_id: str = ""
     transaction_id: str = ""
     seconds: float = 0.0
@@ -295,7 +295,7 @@ class Story:
             patient.seconds = time.perf_counter() - started
         decision = response.decision
         patient.outcome, patient.label, patient.probability = "answered", decision.label, decision.probability
-        patient.explained = len(decision.explanation)
+        patient.explanation = [(each.name, each.contribution) for each in decision.explanation]
         patient.decision_id, patient.transaction_id = decision.decision_id, decision.transaction_id
         patient.timing = {stage: getattr(decision.timing, stage) for stage in STAGES}
 
