@@ -7,8 +7,8 @@ The rules, in this order:
 2. The most specific matching provision decides: first by actor (person, then organisation and role, then one of them,
    then anybody), then by whether it limits models, then data classes, then purposes.
 3. Among the equally specific a denial decides.
-4. An emergency purpose (ETREAT, BTG) that is not denied by its name is permitted to a clinician who gives a reason,
-   whatever else was consented; without a reason, or asked by anybody else, it is refused.
+4. An emergency purpose (ETREAT, BTG) is permitted to a clinician who gives a reason, whatever else was consented,
+   unless a denial names either of them; without a reason, or asked by anybody else, it is refused.
 5. Where nothing matches, the answer is no.
 """
 
@@ -92,11 +92,19 @@ class Provision:
         return (
             self.actor.matches(use.actor)
             and (not self.data_classes or use.data_class in self.data_classes)
-            and (use.purpose in self.purposes if self.purposes else use.purpose not in EMERGENCY_PURPOSES)
+            and self._covers(use.purpose)
             and (not self.models or use.model in self.models)
             and (self.start is None or self.start <= at)
             and (self.end is None or at < self.end)
         )
+
+    def _covers(self, purpose: str) -> bool:
+        if not self.purposes:
+            return purpose not in EMERGENCY_PURPOSES
+        if self.type is Type.DENY and purpose in EMERGENCY_PURPOSES:
+            # Denying one kind of emergency access denies the other: nobody gets around it by another code.
+            return not self.purposes.isdisjoint(EMERGENCY_PURPOSES)
+        return purpose in self.purposes
 
     @property
     def specificity(self) -> tuple[int, bool, bool, bool]:

@@ -84,6 +84,10 @@ class Layout:
         """Every organisation's TLS root, concatenated, as clients need it."""
         return self.root / "tls_roots.pem"
 
+    def tls_root(self, msp_id: str) -> Path:
+        """One organisation's TLS root, as identity publishes it."""
+        return self.msp / msp_id / "msp" / "tlscacerts" / "tlsca.pem"
+
     @property
     def network(self) -> Path:
         return self.root / "network.yaml"
@@ -190,7 +194,8 @@ def service_config(name: str, layout: Layout, address: str, ledger: str) -> dict
     config |= {
         "msp_id": msp_id,
         "identity": _up(layout, layout.identity(msp_id, member)),
-        "ledger": {"address": ledger, "tls_roots": _up(layout, layout.tls_roots), "channel": CHANNEL},
+        # The ledger is whoever the operator's authority vouches for, and nobody else's.
+        "ledger": {"address": ledger, "tls_roots": _up(layout, layout.tls_root(OPERATOR)), "channel": CHANNEL},
     }
     if name == "inference":
         config["models"] = _up(layout, layout.models(msp_id))

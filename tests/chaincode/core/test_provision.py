@@ -259,6 +259,13 @@ def test_a_denial_of_emergency_access_by_name_holds() -> None:
     assert (verdict.permitted, verdict.basis) == (False, Basis.DENIED)
 
 
+def test_a_denial_of_one_kind_of_emergency_access_is_not_evaded_by_the_other() -> None:
+    for denied, used in (("ETREAT", "BTG"), ("BTG", "ETREAT")):
+        rule = deny(purposes=frozenset({denied}))
+        verdict = evaluate([consent(rule)], replace(EMERGENCY_USE, purpose=used), NOON)
+        assert (verdict.permitted, verdict.basis) == (False, Basis.DENIED)
+
+
 def test_a_purpose_covers_itself_alone() -> None:
     assert not permitted(permit(purposes=frozenset({"HRESCH"})), use=replace(USE, purpose="CLINTRCH"))
 
