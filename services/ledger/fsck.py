@@ -1,8 +1,8 @@
 """Checks a block store without changing it: every frame, and every block's place in the chain.
 
-Found are: any changed byte (each is under a checksum), missing or surplus bytes, blocks out of order, a broken chain of
-header hashes, data that their header does not match, and validation codes that are not one a transaction. Checksums and
-hashes only: who signed a block is checked with certificates, elsewhere.
+Found are: no blocks at all, any changed byte (each is under a checksum), missing or surplus bytes, blocks out of order,
+a broken chain of header hashes, data that their header does not match, and validation codes that are not one a
+transaction. Checksums and hashes only: who signed a block is checked with certificates, elsewhere.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ def check(folder: Path) -> list[Damage]:
         firsts = segments(folder)
     except BlockStoreError as error:
         return [Damage(segment_name(0), 0, 0, str(error))]
+    if not firsts:
+        # A ledger has its configuration in block 0 from its first start on.
+        return [Damage(segment_name(0), 0, 0, "there are no blocks here")]
     for first in firsts:
         name = segment_name(first)
         if first != checker.number:

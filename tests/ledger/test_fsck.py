@@ -39,9 +39,9 @@ def test_a_sound_store_has_no_damage(folder: Path) -> None:
     assert fsck.check(folder) == []
 
 
-def test_an_empty_store_has_no_damage(folder: Path) -> None:
+def test_a_folder_without_blocks_is_not_called_sound(folder: Path) -> None:
     make(folder, 0)
-    assert fsck.check(folder) == []
+    assert found(folder) == [(0, "there are no blocks here")]
 
 
 def test_every_flipped_byte_is_found_in_its_segment(folder: Path) -> None:
