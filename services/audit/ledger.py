@@ -20,7 +20,7 @@ class Ledger(Protocol):
         """Every `common.Block` from `start` on, as they are committed."""
 
     async def item(self, organisation: str, decision_id: str) -> str | None:
-        """The private record of a decision, verbatim; None where it is no longer there."""
+        """The private record of a decision, verbatim; None where it is not there, or no longer."""
 
     async def card(self, model_id: str, version: str) -> str:
         """A model's card as registered, verbatim."""
@@ -42,7 +42,8 @@ class GatewayLedger:
                 "decisions", "GetRecord", organisation, decision_id, organisations=self._organisations
             )
         except EvaluateError as error:
-            if error.reason == "NOT_FOUND":
+            # Without its cleartext a committed hash stays alone for good: the log must not wait for it.
+            if error.reason in ("NOT_FOUND", "PRIVATE_DATA_UNAVAILABLE"):
                 return None
             raise
         return payload.decode()
