@@ -20,10 +20,15 @@ from services.ledger.service import listener
 from services.ledger.workers import Workers
 
 EXIT_STOPPED = 1
+# Without any of these the ledger would take transactions and never commit one, or take none.
+_COUNTS = ("workers", "max_executions", "max_waiting", "block_transactions", "block_bytes", "transaction_bytes")
 
 
 async def main(path: Path) -> None:
     config = configuration.load(LedgerConfig, path, "SALUS_LEDGER_")
+    for name in _COUNTS:
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{path}: {name} must be at least 1")
     described = network.load(config.network)
     if described.msp_root.resolve() != config.server.msp_root.resolve():
         raise ConfigError(f"{path}: server.msp_root is not the msp_root of {config.network}")

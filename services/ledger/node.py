@@ -136,6 +136,8 @@ class Node:
             number, latest = _latest_config(store)
         except (recovery.RecoveryError, BlockStoreError) as error:
             raise LedgerOpenError(f"the ledger is damaged: {error}") from None
+        except lmdb.Error as error:
+            raise LedgerOpenError(f"the ledger cannot be brought up to its last block: {error}") from None
         if latest is not None:
             channel_id, recorded = latest
             if clause := genesis.difference(channel_id, recorded.channel_group, config):
@@ -153,7 +155,8 @@ class Node:
         clock: Callable[[], datetime],
         entropy: Callable[[int], bytes],
     ) -> None:
-        """Writes the CONFIG block that is missing: the first, or one with new contract definitions."""
+        """Writes the CONFIG block that is missing: the first, or one with new contract definitions. Raises
+        LedgerOpenError."""
         if recorded is not None and genesis.contracts(recorded.channel_group) == config.contracts:
             return
         envelope = genesis.envelope(
@@ -165,7 +168,10 @@ class Node:
             clock(),
             signer.sign,
         )
-        self._committer.commit([envelope])
+        try:
+            self._committer.commit([envelope])
+        except (BlockStoreError, lmdb.Error) as error:
+            raise LedgerOpenError(f"the configuration cannot be written to the ledger: {error}") from None
 
 
 def _load(msp_id: str, folder: Path, role: str, membership: Membership, at: datetime) -> Signer:

@@ -9,10 +9,12 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import lmdb
 import pytest
 
 from services.common.config import ConfigError
 from services.ledger import committer, genesis, recovery
+from services.ledger.blockstore import BlockStoreError
 from services.ledger.client import LedgerUnavailableError
 from services.ledger.node import LedgerOpenError
 from tests.ledger.running import OPERATOR, REGULATOR, A, B, Running, described, prepare, running
@@ -147,6 +149,25 @@ async def test_an_organisation_without_membership_is_named(organisations: Organi
     prepare(organisations)
     shutil.rmtree(organisations.msp_root / A)
     with pytest.raises(ConfigError, match=A):
+        async with running(organisations):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "clause"),
+    [
+        ("commit", BlockStoreError("block 0: No space left on device"), "cannot be written"),
+        ("catch_up", lmdb.DiskError("No space left on device"), "last block"),
+    ],
+)
+async def test_a_ledger_that_cannot_write_at_its_start_says_so(
+    organisations: Organisations, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception, clause: str
+) -> None:
+    def full(*args: Any, **stores: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(recovery, step, full)
+    with pytest.raises(LedgerOpenError, match=f"{clause}.*No space left on device"):
         async with running(organisations):
             pass
 

@@ -31,6 +31,10 @@ async def test_a_process_that_cannot_start_says_why_in_one_line(organisations: O
     assert "absent.yaml" in errors.splitlines()[-1]
     assert "Traceback" not in errors
 
+    code, errors = await run(config_file(organisations, block_transactions=0))
+    assert code == 2
+    assert errors.splitlines()[-1].endswith("block_transactions must be at least 1")
+
 
 async def test_a_stopping_ledger_does_not_wait_for_those_who_follow_it(organisations: Organisations) -> None:
     folder = organisations.root / "organisations" / REGULATOR / "audit"
