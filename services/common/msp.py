@@ -93,6 +93,12 @@ class Identity:
         """SHA-256 of the certificate, lower-case hexadecimal: how logs name a caller."""
         return hashlib.sha256(self.certificate.certificate.public_bytes(Encoding.DER)).hexdigest()
 
+    @cached_property
+    def content_digest(self) -> str:
+        """SHA-256 of what the authority signed. Anybody can exchange the two forms of its ECDSA signature, so that one
+        certificate has two fingerprints; it has one of these."""
+        return hashlib.sha256(self.certificate.certificate.tbs_certificate_bytes).hexdigest()
+
     def verify(self, signature: bytes, message: bytes) -> None:
         """Raises InvalidSignatureError."""
         if not certificate.verify(self.certificate.public_key, signature, message):

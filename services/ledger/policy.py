@@ -41,7 +41,7 @@ class Signatory(Protocol):
     def roles(self) -> Collection[str]: ...
 
     @property
-    def fingerprint(self) -> str: ...
+    def content_digest(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def format(policy: Policy) -> str:
 
 def satisfied(policy: Policy, identities: Iterable[Signatory]) -> bool:
     """Whether these signatories, in this order, satisfy the policy. Each certificate counts once."""
-    unique = list({each.fingerprint: each for each in identities}.values())
+    unique = list({each.content_digest: each for each in identities}.values())
     return _holds(policy.rule, unique, [False] * len(unique))
 
 
@@ -147,7 +147,7 @@ class _Peer:
     roles: frozenset[str] = frozenset({"member", "peer"})
 
     @property
-    def fingerprint(self) -> str:
+    def content_digest(self) -> str:
         return self.msp_id
 
 

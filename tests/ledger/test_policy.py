@@ -32,7 +32,7 @@ MSPS = ("A", "B", "C")
 class Someone:
     msp_id: str
     role: str
-    fingerprint: str
+    content_digest: str
 
     @property
     def roles(self) -> frozenset[str]:
@@ -53,7 +53,7 @@ principals: st.SearchStrategy[Rule] = st.builds(Principal, st.sampled_from(MSPS)
 rules = gates(st.recursive(principals, gates, max_leaves=6))
 signatories = st.lists(
     st.builds(Someone, st.sampled_from(MSPS), st.sampled_from(ROLES[1:]), st.sampled_from("12345")), max_size=5
-).map(lambda found: list({each.fingerprint: each for each in found}.values()))
+).map(lambda found: list({each.content_digest: each for each in found}.values()))
 
 
 def best(rule: Rule, identities: Sequence[Someone]) -> bool:

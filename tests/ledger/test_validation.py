@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.common import common_pb2, configtx_pb2
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 
+from chaincode.core.certificate import P256_ORDER
 from services.common.msp import MembershipFolder
 from services.common.signer import Signer
 from services.ledger import genesis, validation
@@ -218,6 +220,23 @@ def test_a_change_after_the_endorsement_voids_it(chain: Chain) -> None:
 )
 def test_the_contracts_policy_must_hold(chain: Chain, endorsers: tuple[str, ...], code: str) -> None:
     assert chain.cut(good(chain, endorsers=endorsers)) == [code]
+
+
+def test_one_certificate_in_two_forms_is_one_endorser(chain: Chain) -> None:
+    """Of an ECDSA signature, the authority's too, both values of s are valid."""
+    peer = chain.peer(HOSPITAL_B)
+    certificate = x509.load_pem_x509_certificate(peer.certificate_pem)
+    r, s = decode_dss_signature(certificate.signature)
+    other = encode_dss_signature(r, P256_ORDER - s)
+    body = certificate.tbs_certificate_bytes + bytes.fromhex("300a06082a8648ce3d040302")
+    body += b"\x03" + bytes([len(other) + 1, 0]) + other
+    der = b"\x30\x82" + len(body).to_bytes(2) + body
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    twin = Signer(HOSPITAL_B, pem, peer.sign)
+    chain.membership.identify(HOSPITAL_B, pem, datetime.now(UTC))
+    two = parse(f"AND('{HOSPITAL_B}.peer', '{HOSPITAL_B}.peer')")
+    chain.definitions = {**DEFINITIONS, "notes": ContractDefinition("notes", "1.0", two)}
+    assert chain.cut(chain.envelope(chain.propose(), result(), [peer, twin])) == ["ENDORSEMENT_POLICY_FAILURE"]
 
 
 def test_a_client_is_no_endorser(chain: Chain) -> None:
