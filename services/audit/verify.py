@@ -5,7 +5,7 @@ Rules, in the file's order (`trail.py` has its format, `evidence.py` what is che
 1. Every line is whole: of the exact form, its digest that of its bytes, its number the next one.
 2. The header comes first. The auditor's certificate is issued by its organisation, for role `audit`, and valid when the
    file was made. Its key has signed the checkpoint, whose origin names that organisation and channel.
-3. A transaction comes after all older ones. Its leaf is in the log under the checkpoint, as VALID.
+3. A transaction comes after all older ones, and once. Its leaf is in the log under the checkpoint, as VALID.
 4. Decisions follow the transaction that wrote them, in its order. All of its decisions that pass the file's filter are
    there, and no others. (Filtered by patient, it cannot be told whether one is missing but by the sealed count.)
 5. The seal ends the file. Its digest is that of everything before, its counts are those of the lines, and the auditor's
@@ -101,6 +101,7 @@ class _Walk:
     policies: list[tuple[int, Policy]] = field(default_factory=list)
     cards: dict[str, str] = field(default_factory=dict)
     place: bytes = b""
+    neighbours: set[str] = field(default_factory=set)
     current: _Current | None = None
     sealed: bool = False
     transactions: int = 0
@@ -244,6 +245,12 @@ class _Walk:
         place = entries[0].place if entries else b""
         if place <= self.place:
             self.find("the transaction is repeated or out of order, or holds no decision")
+        # Under another block's number a transaction keeps its time: whoever repeats it is found among its neighbours.
+        if place[:8] != self.place[:8]:
+            self.neighbours.clear()
+        if transaction.header.transaction_id in self.neighbours:
+            self.find("the transaction is there a second time, as one of another block or place")
+        self.neighbours.add(transaction.header.transaction_id)
         self.place = place
         wanted = [each for each in entries if header is None or header.filter.matches(each)]
         self.current = _Current(

@@ -457,6 +457,17 @@ async def test_a_forged_transaction_that_the_ledger_calls_valid_is_found(
     assert report.verified == 0
 
 
+async def test_a_transaction_that_the_auditor_counts_twice_is_found(ledger: RecordedLedger, tmp_path: Path) -> None:
+    """A ledger calls the second one DUPLICATE_TXID; here the log says that both are VALID."""
+    ledger.record(Question("r1"))
+    ledger.append(list(ledger.chain[-1].data.data), [0])
+    report = verify(await export_all(ledger, tmp_path / "store"), ledger.roots)
+    assert [each.what for each in report.findings] == [
+        "the transaction is there a second time, as one of another block or place"
+    ]
+    assert (report.decisions, report.verified) == (2, 1)
+
+
 async def test_an_endorsement_of_another_proposal_makes_no_decision(ledger: RecordedLedger, tmp_path: Path) -> None:
     ledger.record(Question("r1"), forge=forged_response)
     report = verify(await export_all(ledger, tmp_path / "store"), ledger.roots)
