@@ -47,7 +47,8 @@ class Workers:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
         except TimeoutError:
             if future.done() and not future.cancelled():
-                raise
+                # Done in the very moment, or itself ended with a TimeoutError.
+                return future.result()
             raise WorkTimeoutError from None
 
     def close(self) -> None:
