@@ -75,10 +75,12 @@ class Supervisor:
         assert process.stdout is not None  # noqa: S101  # opened as a pipe above
         try:
             line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT)
-        except TimeoutError:
+        except BaseException as error:
             process.kill()
             await process.wait()
-            raise ServiceError(f"{name} did not serve within {START_TIMEOUT:.0f} s; see {log}") from None
+            if isinstance(error, TimeoutError):
+                raise ServiceError(f"{name} did not serve within {START_TIMEOUT:.0f} s; see {log}") from None
+            raise
         if not line:
             code = await process.wait()
             raise ServiceError(f"{name} ended with exit code {code}: {_last_line(log, said_before)}")
