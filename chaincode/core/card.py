@@ -15,6 +15,7 @@ attributes of ONC HTI-1 (45 CFR 170.315(b)(11)) and of the FDA's transparency pr
     onnx: {input, probability, contributions}: names in the model's graph
     tolerance: largest difference between two executions, of the probability and of each contribution; at most 0.01
     acceptance: {metric: {minimum: x}}: what an evaluation must reach before the model is deployed
+    minimum_rows: how many rows such an evaluation has at least; 1 where it is not given
     retention_years: how long decisions are kept
 """
 
@@ -129,6 +130,7 @@ class Card:
     graph: Graph
     tolerance: float
     acceptance: Mapping[str, float]
+    minimum_rows: int
     retention_years: int
     document: Mapping[str, Any]
 
@@ -167,6 +169,7 @@ def parse(document: object) -> Card:
         graph=Graph(graph.text("input"), graph.text("probability"), graph.text("contributions")),
         tolerance=read.number("tolerance", 0, MAX_TOLERANCE),
         acceptance=read.acceptance(),
+        minimum_rows=read.whole("minimum_rows", 1, 1_000_000_000) if "minimum_rows" in document else 1,
         retention_years=read.whole("retention_years", 1, 100),
         document=document,
     )
@@ -248,6 +251,8 @@ def acceptance_problems(card: Card, evaluation: object) -> list[str]:
         problems.append("dataset_sha256 takes 64 lower-case hexadecimal characters")
     if not isinstance(evaluation["rows"], int) or isinstance(evaluation["rows"], bool) or evaluation["rows"] < 1:
         problems.append("rows takes a positive whole number")
+    elif evaluation["rows"] < card.minimum_rows:
+        problems.append(f"{evaluation['rows']} rows are fewer than the card's minimum of {card.minimum_rows}")
     metrics = evaluation["metrics"]
     if not isinstance(metrics, dict):
         return [*problems, "metrics takes numbers by name"]

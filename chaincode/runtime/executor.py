@@ -69,6 +69,14 @@ class ModelRepository:
             raise ModelFileError(f"the model file has SHA-256 {found}, and {sha256} is registered")
         return data
 
+    def stamp(self, sha256: str) -> tuple[int, ...]:
+        """Changes whenever the file does: a cheap sign that it has to be hashed again. Empty where there is none."""
+        try:
+            stat = (self._folder / f"{sha256}.onnx").stat()
+        except OSError:
+            return ()
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
     def install(self, source: Path) -> str:
         """Copies a file into the repository, durably, and returns its SHA-256."""
         data = source.read_bytes()

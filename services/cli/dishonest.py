@@ -120,4 +120,4 @@ class Workshop:
         return self._diagnoser(ledger, self._executor)
 
     def _diagnoser(self, ledger: Ledger, executor: Any, repository: ModelRepository | None = None) -> Diagnoser:
-        return Diagnoser(ledger, Registry(ledger, repository or self._repository, lambda: 0.0), executor, self._signer)
+        return Diagnoser(ledger, Registry(ledger, repository or self._repository), executor, self._signer)

@@ -49,12 +49,12 @@ class Network:
     async def up(self, step: Step) -> None:
         """Returns once every service serves. Raises ServiceError; whatever was started is stopped then."""
         try:
-            step("identity")
+            step("starting identity")
             await self.start("identity")
             await self._enrol(step)
             _write_yaml(self.layout.network, network_config(self.layout))
             for name in SERVICES[1:]:
-                step(name)
+                step(f"starting {name}")
                 await self.start(name)
             for member in (*ADMINISTRATORS, *MEMBERS):
                 if member.profile:
@@ -112,7 +112,7 @@ class Network:
             for admin in ADMINISTRATORS:
                 folder = self.layout.identity(admin.msp_id, admin.name)
                 if not identity.is_enrolled(folder):
-                    step(f"{admin.name} of {ORGANISATIONS[admin.msp_id]}")
+                    step(f"enrolling {admin.name} of {ORGANISATIONS[admin.msp_id]}")
                     secret = self.layout.service("identity") / "home" / "bootstrap" / admin.msp_id
                     await enrolment.enrol(admin.msp_id, admin.name, secret.read_text().strip(), folder)
                 await self._enrol_members(admin, enrolment, roots, step)
@@ -123,7 +123,7 @@ class Network:
             for member in MEMBERS:
                 if member.msp_id == admin.msp_id:
                     if not identity.is_enrolled(self.layout.identity(member.msp_id, member.name)):
-                        step(f"{member.name} of {ORGANISATIONS[member.msp_id]}")
+                        step(f"enrolling {member.name} of {ORGANISATIONS[member.msp_id]}")
                     await identity.join(
                         IdentityClient(channel),
                         enrolment,

@@ -20,34 +20,41 @@ def add_parser(subparsers: Any) -> None:
     noun = add_noun(subparsers, "network", "run a whole network on this machine")
     up = add_command(noun, "up", "start every service and serve until Ctrl-C", _run)
     up.add_argument("--dir", type=Path, default=Path("var"), metavar="DIR", help="its files (default: var)")
+    up.add_argument(
+        "--port-offset", type=int, default=0, metavar="N", help="add N to every port, to run beside another network"
+    )
 
 
 async def _run(arguments: argparse.Namespace, output: Output) -> None:
-    from services.cli import sample
     from services.cli.launcher import Network
     from services.cli.supervisor import ServiceError
     from services.cli.topology import PORTS, Layout
 
-    layout = Layout(arguments.dir.resolve())
-    network = Network(layout, PORTS)
-    stop = asyncio.Event()
+    ports = {name: port + arguments.port_offset for name, port in PORTS.items()}
+    network = Network(Layout(arguments.dir.resolve()), ports)
+    serving = asyncio.create_task(_serve(network, output))
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     try:
-        await network.up(lambda name: output.say(f"starting {name}"))
-        try:
-            first_steps = await sample.prepare(network)
-            _announce(network, first_steps, output)
-            ended = asyncio.create_task(network.supervisor.first_ended())
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not stop.is_set():
-                raise ServiceError(f"{ended.result().name} ended by itself; see {ended.result().log}")
-        finally:
-            output.say("stopping")
-            await network.down()
+        await serving
+    except asyncio.CancelledError:
+        pass
     except ServiceError as error:
         raise Failure("SERVICE", str(error)) from None
+    finally:
+        output.say("stopping")
+        await network.down()
+
+
+async def _serve(network: Network, output: Output) -> None:
+    """Starts everything and waits until it is cancelled. Raises ServiceError for a service that ends before."""
+    from services.cli import sample
+    from services.cli.supervisor import ServiceError
+
+    await network.up(output.say)
+    _announce(network, await sample.prepare(network), output)
+    ended = await network.supervisor.first_ended()
+    raise ServiceError(f"{ended.name} {ended.end}, so the others are stopped; see {ended.log}")
 
 
 def _announce(network: Network, first_steps: list[str], output: Output) -> None:

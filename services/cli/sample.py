@@ -80,14 +80,15 @@ async def prepare(network: Network) -> list[str]:
     async with Connection(registrar) as connection:
         pseudonym, folder = await patients.enrol(connection, "MRN-0001", network.layout.patient(PATIENT))
     profile.write(replace(registrar, identity=folder, models=None), network.layout.profile(PATIENT))
-    place = "from this folder" if home == profile.home().resolve() else f"with SALUS_HOME={home}"
+    is_here = home == profile.home().resolve()
+    place, shown = ("from this folder", profile.home()) if is_here else (f"with SALUS_HOME={home}", home)
     grant = f"--organisation {HOSPITAL_A} --purpose TREAT --data-class {DATA_CLASS} --days 90"
-    ask = f"--model {MODEL_ID} --patient {pseudonym} --file {measurements}"
+    ask = f"--model {MODEL_ID} --patient {pseudonym} --file {shown / measurements.relative_to(home)}"
     return [
         f"Try, in another terminal, {place} (salus is .venv/bin/salus):",
         f"  salus --as {PATIENT} consents grant {grant}",
         f"  salus --as dr-adams diagnoses ask {ask}",
         f"  salus --as {PATIENT} consents uses",
-        "  salus --as inspector audit export trail.jsonl",
-        f"  salus audit verify trail.jsonl --roots {network.layout.msp}",
+        f"  salus --as inspector audit export {shown / 'trail.jsonl'}",
+        f"  salus audit verify {shown / 'trail.jsonl'} --roots {shown / 'msp'}",
     ]

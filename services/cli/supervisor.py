@@ -32,6 +32,12 @@ class Service:
     log: Path
 
     @property
+    def end(self) -> str:
+        """How it ended: by a signal, or with an exit code."""
+        code = self.process.returncode or 0
+        return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+    @property
     def address(self) -> str:
         return self.addresses["address"]
 

@@ -31,7 +31,7 @@ async def main(path: Path) -> None:
         client = LedgerClient(channel, signer, settings.ledger.channel)
         ledger = GatewayLedger(client, settings.msp_id)
         repository = ModelRepository(settings.models)
-        registry = Registry(ledger, repository, time.monotonic)
+        registry = Registry(ledger, repository)
         diagnoser = Diagnoser(ledger, registry, OnnxExecutor(repository), signer, attempts=settings.limits.attempts)
         admission = Admission(settings.limits.waiting, settings.limits.working)
         servicer = InferenceServicer(diagnoser, registry, admission)

@@ -1,13 +1,12 @@
 """Which models this service answers with: deployed on the ledger, and the file in the repository is the registered one.
 
-The status is asked of the ledger each time. The file is hashed at most once in FILE_SECONDS while it is found right;
-what the contract endorses does not depend on it, since every organisation runs its own file.
+The status is asked of the ledger each time. A file that was found right is hashed again once it has changed; what the
+contract endorses does not depend on it, since every organisation runs its own file.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +15,6 @@ from chaincode.runtime.executor import ModelFileError
 from services.inference.errors import ModelNotFoundError, ModelUnavailableError
 from services.inference.ledger import Ledger, RegisteredModel
 
-FILE_SECONDS = 1.0
 UNKNOWN_MODEL = "UNKNOWN_MODEL"
 MODEL_NOT_DEPLOYED = "MODEL_NOT_DEPLOYED"
 MODEL_FILE_DIFFERS = "MODEL_FILE_DIFFERS"
@@ -27,6 +25,9 @@ class Repository(Protocol):
 
     def load(self, sha256: str) -> bytes:
         """The file with this hash. Raises ModelFileError."""
+
+    def stamp(self, sha256: str) -> tuple[int, ...]:
+        """Changes whenever the file does; empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,12 @@ class Standing:
 
 
 class Registry:
-    """Models known on the ledger, compared with the files in the repository. `monotonic` gives seconds."""
+    """Models known on the ledger, compared with the files in the repository."""
 
-    def __init__(self, ledger: Ledger, repository: Repository, monotonic: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, repository: Repository) -> None:
         self._ledger = ledger
         self._repository = repository
-        self._monotonic = monotonic
-        self._found_right: dict[str, float] = {}
+        self._found_right: dict[str, tuple[int, ...]] = {}
 
     async def deployed(self, model_id: str, version: str) -> RegisteredModel:
         """The model to answer with; the deployed version where `version` is empty. Raises ModelUnavailableError."""
@@ -91,13 +91,12 @@ class Registry:
         return ModelUnavailableError(MODEL_NOT_DEPLOYED, f"no version of model {model_id} is deployed: {versions}")
 
     def _file_fault(self, sha256: str) -> tuple[str, str]:
-        now = self._monotonic()
-        if now - self._found_right.get(sha256, -FILE_SECONDS) < FILE_SECONDS:
+        stamp = self._repository.stamp(sha256)
+        if stamp and self._found_right.get(sha256) == stamp:
             return "", ""
-        self._found_right.pop(sha256, None)
         try:
             self._repository.load(sha256)
         except ModelFileError as error:
             return MODEL_FILE_DIFFERS, str(error)
-        self._found_right[sha256] = now
+        self._found_right[sha256] = stamp
         return "", ""

@@ -126,13 +126,13 @@ class Site:
     def diagnoser(self, ledger: Ledger | None = None, executor: ModelExecutor | None = None) -> Diagnoser:
         ledger = ledger or self.ledger()
         signer = self.organisations.signer(HOSPITAL_A, "inference")
-        registry = Registry(ledger, self.repository, time.monotonic)
+        registry = Registry(ledger, self.repository)
         return Diagnoser(ledger, registry, executor or OnnxExecutor(self.repository), signer)
 
     async def serve(self, ledger: Ledger | None = None, executor: ModelExecutor | None = None) -> None:
         """Starts the service, over this ledger and executor where they are given."""
         ledger = ledger or self.ledger()
-        registry = Registry(ledger, self.repository, time.monotonic)
+        registry = Registry(ledger, self.repository)
         servicer = InferenceServicer(self.diagnoser(ledger, executor), registry, self.admission)
         service = Listener(
             "127.0.0.1:0",

@@ -135,7 +135,7 @@ async def test_a_record_signed_by_another_key_is_not_endorsed(world: World) -> N
     world.grant()
     ledger = GatewayLedger(world.client, HOSPITAL_A)
     stranger = caller(HOSPITAL_A, "stranger", "inference")
-    registry = Registry(ledger, world.repository, lambda: 0.0)
+    registry = Registry(ledger, world.repository)
     signer = Signer(HOSPITAL_A, b"", stranger.sign)
     diagnoser = Diagnoser(ledger, registry, SumExecutor(), signer, clock=lambda: world.now)
     assert await refusal(diagnoser, world) == "BAD_SIGNATURE"

@@ -87,7 +87,6 @@ class World:
         )
         self.client = MemoryClient(self.ledger, SERVICE)
         self.now = self.proposed = NOON
-        self.seconds = 0.0
         self.pauses: list[float] = []
         self.deploy("1")
 
@@ -135,7 +134,7 @@ class World:
         return found
 
     def registry(self, ledger: Ledger | None = None) -> Registry:
-        return Registry(ledger or GatewayLedger(self.client, HOSPITAL_A), self.repository, lambda: self.seconds)
+        return Registry(ledger or GatewayLedger(self.client, HOSPITAL_A), self.repository)
 
     def diagnoser(self, executor: ModelExecutor | None = None, ledger: Ledger | None = None) -> Diagnoser:
         """A service of its own over this world's ledger, or over `ledger`."""

@@ -161,6 +161,7 @@ def test_equal_inputs_of_two_patients_are_implausible_unless_the_card_says_so() 
         (["acceptance"], {"f1": {"minimum": 0.5}}, "acceptance.f1"),
         (["acceptance"], {"brier": {"minimum": 0.1}}, "acceptance.brier"),
         (["acceptance", "auc"], 0.8, "acceptance.auc.minimum"),
+        (["minimum_rows"], 0, "minimum_rows"),
         (["retention_years"], 0, "retention_years"),
         (["retention_years"], 1.5, "retention_years"),
         (["limitations"], math.inf, "not JSON"),
@@ -208,6 +209,11 @@ def test_an_evaluation_at_the_minimum_is_accepted() -> None:
 )
 def test_an_evaluation_that_falls_short_is_told_where(metrics: dict[str, Any], problem: str) -> None:
     assert acceptance_problems(CARD, evaluation(**metrics)) == [problem]
+
+
+def test_an_evaluation_on_too_few_rows_is_not_accepted() -> None:
+    strict = parse(DOCUMENT | {"minimum_rows": 115})
+    assert acceptance_problems(strict, evaluation()) == ["114 rows are fewer than the card's minimum of 115"]
 
 
 @pytest.mark.parametrize(
