@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import statistics
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from services.cli.story import Checked, Story
 
 MARK = ".salus-demo"
+INDENT = " " * 7
+WIDEST = 110
 
 
 def add_parser(subparsers: Any) -> None:
@@ -41,7 +44,11 @@ class Teller:
     def found(self, text: str, *, held: bool = True) -> None:
         """One thing found; `held` is whether it is what the story promises."""
         self.steps.append({"found": text, "held": held})
-        self.output.say(f"  {'ok  ' if held else 'FAIL'} {text}")
+        self.output.say(_wrap(f"  {'ok  ' if held else 'FAIL'} {text}"))
+
+    def more(self, text: str) -> None:
+        """A line that belongs to what was found."""
+        self.output.say(_wrap(f"{INDENT}{text}"))
 
     @property
     def held(self) -> bool:
@@ -95,7 +102,9 @@ async def _tell(story: Story, teller: Teller) -> None:
     teller.title("4. 100 patients consent (TREAT, 90 days), 8 do not, 6 consent and revoke")
     with output.progress("consents") as progress:
         await story.consent(progress)
-    teller.found("106 consents granted and 5 revoked, each signed by the patient")
+    teller.found(
+        "106 consents granted and 5 revoked, each signed by the patient; the sixth will be revoked in the midst of step 5"
+    )
 
     teller.title("5. A clinician of hospital A asks for all 114")
     with output.progress("diagnoses") as progress:
@@ -110,10 +119,8 @@ async def _tell(story: Story, teller: Teller) -> None:
     )
     example = max(answered, key=lambda each: each.probability)
     reasons = ", ".join(f"{name} {contribution:+.2f}" for name, contribution in example.explanation[:3])
-    output.say(
-        f"         patient {example.number}: {example.label}, probability {example.probability:.3f}: {reasons}, ..."
-    )
-    output.say(f"         decision {example.decision_id}, transaction {example.transaction_id[:16]}...")
+    teller.more(f"patient {example.number}: {example.label}, probability {example.probability:.3f}: {reasons}, ...")
+    teller.more(f"decision {example.decision_id}, transaction {example.transaction_id[:16]}...")
     refused = [each for each in story.patients if each.outcome != "answered"]
     teller.found(
         f"{len(refused)} refused, each refusal on the ledger: {refused[0].message}",
@@ -146,7 +153,7 @@ def _checked(teller: Teller, what: str, checked: Checked, code: int) -> None:
     lines = [" ".join(line.split()) for line in checked.text.splitlines() if line.strip()]
     teller.found(f"{what}:", held=checked.code == code and bool(lines))
     for line in lines[:6]:
-        teller.output.say(f"         {line[:160]}")
+        teller.more(line)
 
 
 def _summarise(story: Story, teller: Teller, seconds: float) -> None:
@@ -189,6 +196,11 @@ def _summarise(story: Story, teller: Teller, seconds: float) -> None:
         f"Its files are in {story.layout.root}: the trail is {story.trail.name}, the services' logs are in logs/."
     )
     output.say("Next: make run, which keeps the services running and says what to type.")
+
+
+def _wrap(text: str) -> str:
+    width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
+    return textwrap.fill(text, width, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
