@@ -103,7 +103,7 @@ async def _tell(story: Story, teller: Teller) -> None:
     with output.progress("consents") as progress:
         await story.consent(progress)
     teller.found(
-        "106 consents granted and 5 revoked, each signed by the patient; the sixth will be revoked in the midst of step 5"
+        "106 consents granted and 5 revoked, each signed by the patient; the sixth will be revoked within step 5"
     )
 
     teller.title("5. A clinician of hospital A asks for all 114")
