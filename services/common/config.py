@@ -138,7 +138,7 @@ def _convert(value: Any, kind: Any, path: Path, key: str) -> Any:
     if origin in (dict, Mapping, typing.get_origin(Mapping[str, str])) and isinstance(value, dict):
         return {str(name): _convert(each, arguments[1], path, _join(key, str(name))) for name, each in value.items()}
     if kind is Path and isinstance(value, str):
-        return path.parent / value
+        return Path(os.path.normpath(path.parent / value))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):

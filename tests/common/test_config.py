@@ -44,7 +44,7 @@ def _load(tmp_path: Path, text: str, environ: dict[str, str] | None = None, name
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     config = _load(tmp_path, GOOD)
-    assert (config.data, config.server.msp_root) == (tmp_path / "data", tmp_path / "../msp")
+    assert (config.data, config.server.msp_root) == (tmp_path / "data", tmp_path.parent / "msp")
     assert (config.names, config.ratio, config.labels, config.limits.waiting) == (("a", "b"), 2.0, {"one": "first"}, 10)
 
 
