@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.identity import folders, pseudonym, registration
-from services.identity.authority import CsrError, read_csr
+from services.identity.authority import SERIAL_BYTES, CsrError, read_csr
 from services.identity.errors import (
     AlreadyEnrolledError,
     InvalidRequestError,
@@ -158,7 +158,7 @@ class Registry:
             closing=enrolment_id,
         )
         self.publish(msp_id)
-        return [f"{each.serial:x}" for each in fresh]
+        return [f"{each.serial:0{2 * SERIAL_BYTES}x}" for each in fresh]
 
     def publish(self, msp_id: str) -> None:
         """Signs the organisation's revocation lists and puts them into its MSP folder; in force on return."""
