@@ -6,6 +6,8 @@ import io
 import json
 import re
 
+import pytest
+
 from services.cli.output import Output
 
 ROWS = [{"id": "a", "ready": True, "extra": 1}, {"id": "b", "ready": False, "extra": None}]
@@ -35,6 +37,51 @@ def test_rows_are_a_table_on_a_terminal() -> None:
     Output(stream=stream).rows("things", ROWS, {"id": "ID", "ready": "READY"})
     plain = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
     assert [line.split() for line in plain.splitlines()] == [["ID", "READY"], ["a", "yes"], ["b", "no"]]
+
+
+USE = {
+    "decision_id": "0123456789abcdef" * 2,
+    "time": "2026-03-02T12:00:00.123456Z",
+    "organisation": "HospitalAMSP",
+    "model_id": "breast-cancer",
+    "outcome": "answered",
+    "emergency": False,
+}
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_word_is_broken_however_narrow_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = Terminal()
+    Output(stream=stream).rows("uses", [USE], {key: key.upper() for key in USE})
+    words = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).split()
+    assert {"TIME", "ORGANISATION", "MODEL_ID", "HospitalAMSP", "breast-cancer", "answered", USE["decision_id"]} <= {
+        *words,
+    }
+
+
+def test_a_narrow_table_has_short_times_and_ids_but_the_rows_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = Terminal()
+    row = {"id": "a" * 32, "time": "2026-03-02T12:00:00.123456Z", "decision_id": "b" * 32, "emergency": False}
+    Output(stream=stream).rows("uses", [row], {key: key.upper() for key in row})
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    heading, line = plain.splitlines()
+    assert heading.split() == ["ID", "TIME", "DECISION_ID"]
+    assert line.split() == ["a" * 32, "2026-03-02T12:00:00Z", "b" * 12]
+
+
+def test_rows_too_wide_for_any_table_are_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Terminal()
+    Output(stream=stream).rows("uses", [USE, USE], {"decision_id": "DECISION", "time": "TIME"})
+    assert [line.split() for line in stream.getvalue().splitlines()] == [
+        ["DECISION", USE["decision_id"]],
+        ["TIME", USE["time"]],
+        [],
+        ["DECISION", USE["decision_id"]],
+        ["TIME", USE["time"]],
+    ]
 
 
 def test_an_empty_table_says_so() -> None:
