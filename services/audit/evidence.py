@@ -132,19 +132,28 @@ def check_decision(
     return CheckedDecision(tuple(problems), claim.record, given)
 
 
+class ModelMissingError(Exception):
+    """The folder does not hold the model's file. The message names both."""
+
+
 class Reexecution:
     """Gives recorded answers again, with the model files of a folder."""
 
     def __init__(self, models: Path) -> None:
+        self._models = models
         self._executor = OnnxExecutor(ModelRepository(models))
         self._cards: dict[str, Card] = {}
 
     def check(self, found: Record, given: Input, cards: Mapping[str, str]) -> Sequence[str]:
-        """In what the recorded answer differs from the model's. `cards` are texts of cards by their SHA-256."""
+        """In what the recorded answer differs from the model's. `cards` are texts of cards by their SHA-256. Raises
+        ModelMissingError."""
         try:
             described = self._card(found.model.card_sha256, cards)
             if described.sha256 != found.model.sha256:
                 return ["the record names another model file than its card"]
+            name = f"{described.sha256}.onnx"
+            if not (self._models / name).is_file():
+                raise ModelMissingError(f"no file {name} in {self._models}")
             values = decision_checks.input_values(found, given, described)
             output = self._executor.run(described, values)
             decision_checks.check_output(found, values, described, output.probability, output.contributions)

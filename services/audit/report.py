@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_FINDINGS = 1000
@@ -36,12 +37,18 @@ class Report:
     """What was found. `verified` are the decisions without a finding, `erased` those of them whose private record is no
     longer there, `reexecuted` those whose model gave the same answer again, `answered` those that have an answer.
 
-    `findings` holds MAX_FINDINGS at most; `complete` is false where there were more. Where they could not be read,
-    `checkpoint` is None and `policies` empty; whom the checkpoint names is for the reader to judge.
+    `findings` holds MAX_FINDINGS at most; `findings_complete` is false where there were more. `notes` are what could
+    not be checked and is no fault of the file's. `is_export` is false where no line is one of an export.
+
+    `filter` tells which decisions were exported, as the header has it; without a field, all. Where they could not be
+    read, it and `checkpoint` are None and `policies` empty; whom the checkpoint names is for the reader to judge.
     """
 
     findings: tuple[Finding, ...]
-    complete: bool
+    findings_complete: bool
+    notes: tuple[str, ...]
+    is_export: bool
+    filter: Mapping[str, str] | None
     transactions: int
     decisions: int
     verified: int

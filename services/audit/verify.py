@@ -12,7 +12,8 @@ Rules, in the file's order (`trail.py` has its format, `evidence.py` what is che
    key has signed it.
 
 A certificate is judged at the time of what it signed; revocations are not known offline. Each fault is a finding, and
-what can still be checked after one is. The file is read line by line and never held.
+what can still be checked after one is; a model file that is not there to be executed again is a note. The file is read
+line by line and never held.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +31,7 @@ from chaincode.core import canonical, certificate, merkle
 from services.audit import checkpoint as checkpoints
 from services.audit import evidence, leaf, trail
 from services.audit.checkpoint import Checkpoint, CheckpointError
-from services.audit.evidence import Reexecution
+from services.audit.evidence import ModelMissingError, Reexecution
 from services.audit.index import Entry
 from services.audit.report import MAX_FINDINGS, CheckpointInfo, Finding, Report
 from services.audit.roots import fingerprints, pems
@@ -57,8 +59,9 @@ def verify(
     """Checks an export: its bytes, its path, or its lines, each with its newline.
 
     `roots` are the root certificates (PEM) by MSP id. `progress` is told decisions done and in all, after each.
-    `models` is a folder of `<sha256>.onnx`: every answer is given again from the recorded input. What is wrong with the
-    file is in the report; raises OSError for a path that cannot be read, ValueError for roots that are no certificates.
+    `models` is a folder of `<sha256>.onnx`: every answer whose model is there is given again from the recorded input.
+    What is wrong with the file is in the report; raises OSError for a path that cannot be read, ValueError for roots
+    that are no certificates.
     """
     membership = Membership([Msp(msp_id, pems(each)) for msp_id, each in roots.items()])
     walk = _Walk(membership, roots, progress, None if models is None else Reexecution(models))
@@ -91,7 +94,9 @@ class _Walk:
     progress: Progress | None
     reexecution: Reexecution | None
     findings: list[Finding] = field(default_factory=list)
-    complete: bool = True
+    findings_complete: bool = True
+    missing: Counter[str] = field(default_factory=Counter)
+    is_export: bool = False
     line: int = 0
     numbered: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
@@ -128,7 +133,7 @@ class _Walk:
         if len(self.findings) < MAX_FINDINGS:
             self.findings.append(Finding(self.line if line is None else line, decision_id, what))
         else:
-            self.complete = False
+            self.findings_complete = False
 
     def take(self, data: bytes) -> None:
         try:
@@ -140,6 +145,7 @@ class _Walk:
                 self.end_transaction()
             self.find(str(error), named[1].decode() if named else "")
             return
+        self.is_export = True
         decision_id = line.body.get("id")
         about = decision_id if isinstance(decision_id, str) and _ID.fullmatch(decision_id) else ""
         if not line.intact:
@@ -302,11 +308,15 @@ class _Walk:
             self.find("the file's filter does not take this decision", decision_id)
         again = False
         if self.reexecution and checked.record and checked.record.answer and checked.input:
-            problems = self.reexecution.check(checked.record, checked.input, self.cards)
-            again = not problems
-            for problem in problems:
-                self.find(problem, decision_id)
-        if sound and current.sound and len(self.findings) == before and self.complete:
+            try:
+                problems = self.reexecution.check(checked.record, checked.input, self.cards)
+            except ModelMissingError as error:
+                self.missing[str(error)] += 1
+            else:
+                again = not problems
+                for problem in problems:
+                    self.find(problem, decision_id)
+        if sound and current.sound and len(self.findings) == before and self.findings_complete:
             self.verified += 1
             self.erased += item is None
             self.answered += entry.outcome == "answered"
@@ -338,7 +348,12 @@ class _Walk:
             info = CheckpointInfo(log.origin, log.size, log.root.hex(), self.auditor.msp_id, self.auditor.fingerprint)
         return Report(
             findings=tuple(self.findings),
-            complete=self.complete,
+            findings_complete=self.findings_complete,
+            notes=tuple(
+                f"{count} of the answers could not be executed again: {why}" for why, count in self.missing.items()
+            ),
+            is_export=self.is_export,
+            filter=self.header.filter.to_json() if self.header else None,
             transactions=self.transactions,
             decisions=self.decisions,
             verified=self.verified,

@@ -20,15 +20,30 @@ def add_parser(subparsers: Any) -> None:
 def _fsck(arguments: argparse.Namespace, output: Output) -> int:
     from services.ledger.fsck import check
 
-    blocks = arguments.folder / "blocks"
-    damages = check(blocks if blocks.is_dir() else arguments.folder)
+    below = arguments.folder / "blocks"
+    folder = below if below.is_dir() else arguments.folder
+    damages = check(folder)
+    sound = None if damages else _height(folder)
     if output.as_json:
-        output.record({"sound": not damages, "damages": [asdict(each) for each in damages]}, {})
+        output.record({"sound": not damages, "blocks": sound, "damages": [asdict(each) for each in damages]}, {})
     elif damages:
         rows = [asdict(each) for each in damages]
         output.rows(
             "damages", rows, {"segment": "SEGMENT", "offset": "OFFSET", "block": "BLOCK", "what": "WHAT IS WRONG"}
         )
     else:
-        output.say("every block is sound")
+        output.say("1 block is sound" if sound == 1 else f"{sound} blocks are sound")
     return 1 if damages else 0
+
+
+def _height(folder: Path) -> int:
+    """How many blocks a sound store holds."""
+    from services.ledger.blockstore import HEADER_BYTES, frame_header, segment_name, segments
+
+    first = segments(folder)[-1]
+    data = (folder / segment_name(first)).read_bytes()
+    height, offset = first, 0
+    while offset + HEADER_BYTES <= len(data):
+        number, size = frame_header(data[offset : offset + HEADER_BYTES])
+        height, offset = number + 1, offset + size
+    return height

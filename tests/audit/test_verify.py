@@ -99,6 +99,18 @@ def test_an_honest_export_has_no_findings(honest: tuple[RecordedLedger, bytes]) 
     assert report.policies == ("AND('HospitalAMSP.peer','RegulatorMSP.peer')",)
 
 
+def test_an_export_says_what_was_asked_for(honest: tuple[RecordedLedger, bytes]) -> None:
+    ledger, data = honest
+    report = verify(data, ledger.roots)
+    assert (report.is_export, report.filter) == (True, {})
+
+
+@pytest.mark.parametrize("data", [b"", b"# Salus\n\nA ledger.\n", bytes(1000)])
+def test_what_is_no_export_is_told_apart(honest: tuple[RecordedLedger, bytes], data: bytes) -> None:
+    report = verify(data, honest[0].roots)
+    assert (report.is_export, report.ok, report.filter) == (False, False, None)
+
+
 def test_bytes_a_path_and_lines_give_the_same_report(honest: tuple[RecordedLedger, bytes], tmp_path: Path) -> None:
     ledger, data = honest
     path = tmp_path / "trail.jsonl"
