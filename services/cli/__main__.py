@@ -1,5 +1,8 @@
 """`salus NOUN COMMAND ...`: finds the noun's module, runs the command, and turns whatever it raises into one line.
 
+With --json a failure is a document on standard output, {"error": {"reason", "message", "advice"}}; wrong usage stays
+prose on standard error.
+
 Exit codes: 0 done; 1 failed, or found something wrong; 2 wrong usage; 130 interrupted.
 """
 
@@ -12,8 +15,9 @@ import inspect
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from services.cli.command import common
+from services.cli.command import UsageError, common
 from services.cli.failures import Failure, describe
 from services.cli.output import Output
 
@@ -55,14 +59,30 @@ async def run(argv: Sequence[str]) -> int:
         return int((await result if inspect.isawaitable(result) else result) or 0)
     except BrokenPipeError:
         raise
+    except UsageError as error:
+        command: argparse.ArgumentParser = arguments.parser
+        command.error(str(error))
     except Exception as error:
         if os.environ.get("SALUS_DEBUG"):
             raise
         failure = describe(error) or Failure(
             "INTERNAL", f"unexpected {type(error).__name__}", "set SALUS_DEBUG=1 to see where, and report it"
         )
-        print(f"salus: {failure.line()}", file=sys.stderr)
+        if output.as_json:
+            output.record({"error": failure.document()}, {})
+        else:
+            print(f"salus: {failure.line()}", file=sys.stderr)
         return 1
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"salus {version('salus')}")
+        parser.exit()
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
@@ -70,6 +90,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="salus", description="A permissioned health ledger, for people.", parents=[common()]
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     subparsers = parser.add_subparsers(metavar="NOUN", required=True)
     for noun, text in NOUNS.items():
         if noun in given:

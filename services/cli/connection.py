@@ -11,11 +11,13 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from services.cli.failures import Failure
 from services.cli.profile import Profile
 
 if TYPE_CHECKING:
     import grpc.aio
 
+    from chaincode.core.certificate import CertificateView
     from services.common.signer import Signer
     from services.consent.client import ConsentClient
     from services.identity.client import EnrolmentClient, IdentityClient
@@ -47,27 +49,41 @@ class Connection:
                 if failure is not None:
                     raise failure from error
 
+    def certificate(self) -> CertificateView:
+        """The profile's certificate. Raises Failure where it is none, ConfigError where it cannot be read."""
+        from chaincode.core import certificate
+        from services.common.signer import read_pem
+
+        path = self.profile.identity / "cert.pem"
+        try:
+            return certificate.parse(read_pem(path))
+        except ValueError:
+            # The library's own words lead to its installation manual.
+            raise Failure("CONFIGURATION", f"{path} is no certificate, or a damaged one") from None
+
     @cached_property
     def signer(self) -> Signer:
         """Signs as the profile's identity."""
         from services.common.signer import Signer
 
+        self.certificate()
         return Signer.load(self.profile.msp_id, self.profile.identity)
 
     @cached_property
     def enrolment_id(self) -> str:
         """The enrolment id in the profile's certificate."""
-        from chaincode.core import certificate
-
-        return certificate.parse(self.signer.certificate_pem).enrolment_id
+        return self.certificate().enrolment_id
 
     def channel(self, service: str) -> grpc.aio.Channel:
         """The channel to a service of the profile."""
         from services.common.tls import connect
 
         if service not in self._channels:
+            address = self.profile.address(service)
             folder = None if service == "enrolment" else self.profile.identity
-            self._channels[service] = connect(self.profile.address(service), folder, self.profile.tls_roots)
+            if folder is not None:
+                self.certificate()
+            self._channels[service] = connect(address, folder, self.profile.tls_roots)
         return self._channels[service]
 
     def identity(self) -> IdentityClient:

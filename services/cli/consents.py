@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from services.cli import profile
-from services.cli.command import add_command, add_noun, moment
+from services.cli.command import UsageError, add_command, add_noun, days, moment
 from services.cli.connection import Connection
 from services.cli.failures import Failure
 from services.cli.output import Output
@@ -25,6 +25,7 @@ def add_parser(subparsers: Any) -> None:
     commands = add_noun(subparsers, "consents", "grant, revoke and see permissions")
 
     grant = add_command(commands, "grant", "grant a consent: one rule from the options, or several from a file", _grant)
+    grant.epilog = "A permission takes --organisation, and one of --until, --days and --without-end."
     grant.add_argument("--file", type=Path, metavar="FILE", help="rules as JSON or YAML, instead of the options below")
     _add_actor(grant)
     grant.add_argument("--purpose", action="append", default=[], metavar="CODE", help="HL7 purpose of use, as TREAT")
@@ -33,8 +34,9 @@ def add_parser(subparsers: Any) -> None:
     grant.add_argument("--from", dest="start", type=moment, metavar="TIME", help="RFC 3339 time or date (default: now)")
     end = grant.add_mutually_exclusive_group()
     end.add_argument("--until", dest="end", type=moment, metavar="TIME", help="RFC 3339 time or date")
-    end.add_argument("--days", type=int, metavar="N", help="for so many days from now")
-    grant.add_argument("--deny", action="store_true", help="forbid instead of permitting")
+    end.add_argument("--days", type=days, metavar="N", help="for so many days from now")
+    end.add_argument("--without-end", action="store_true", help="until it is revoked")
+    grant.add_argument("--deny", action="store_true", help="forbid instead of permitting; needs no organisation or end")
 
     revoke = add_command(commands, "revoke", "revoke a consent, for good", _revoke)
     revoke.add_argument("consent_id", metavar="ID")
@@ -105,20 +107,22 @@ async def all_uses(client: ConsentClient, limit: int = 0) -> AsyncIterator[dict[
             return
 
 
-def consent_json(message: Any) -> dict[str, Any]:
-    """A `salus.consent.v1.Consent` as printed."""
+def consent_json(message: Any, now: datetime) -> dict[str, Any]:
+    """A `salus.consent.v1.Consent` as printed. `expired`: the period of each of its rules is over."""
     from salus.consent.v1 import consent_pb2
 
     from chaincode.core import provision
     from services.consent.conversion import read_provision
 
+    provisions = [read_provision(each) for each in message.provisions]
     return {
         "id": message.id,
         "status": consent_pb2.ConsentStatus.Name(message.status).removeprefix("CONSENT_STATUS_").lower(),
         "granted": _when(message, "granted"),
         "revoked": _when(message, "revoked"),
+        "expired": all(_is_over(each, now) for each in provisions),
         "commitment": message.commitment,
-        "provisions": [provision.provision_json(read_provision(each)) for each in message.provisions],
+        "provisions": [provision.provision_json(each) for each in provisions],
     }
 
 
@@ -144,8 +148,10 @@ def use_json(message: Any) -> dict[str, Any]:
 async def _grant(arguments: argparse.Namespace, output: Output) -> None:
     from chaincode.core.provision import ProvisionError
 
+    _check_options(arguments)
     mine = profile.of(arguments)
-    end = datetime.now(UTC) + timedelta(days=arguments.days) if arguments.days else arguments.end
+    now = datetime.now(UTC)
+    end = arguments.end if arguments.days is None else now + timedelta(days=arguments.days)
     try:
         if arguments.file is not None:
             rules = read_provisions(arguments.file)
@@ -165,6 +171,8 @@ async def _grant(arguments: argparse.Namespace, output: Output) -> None:
             ]
     except ProvisionError as error:
         raise Failure("BAD_RULES", str(error)) from None
+    if any(_is_over(each, now) for each in rules):
+        raise Failure("BAD_RULES", "a rule's end is not in the future", "check --until, or the period in the file")
     async with Connection(mine) as connection:
         committed = await connection.consent().grant(rules)
     output.record(vars(committed), _COMMITTED)
@@ -178,11 +186,18 @@ async def _revoke(arguments: argparse.Namespace, output: Output) -> None:
 
 async def _list(arguments: argparse.Namespace, output: Output) -> None:
     async with Connection(profile.of(arguments)) as connection:
-        rows = [consent_json(each) for each in await connection.consent().list()]
+        rows = [consent_json(each, datetime.now(UTC)) for each in await connection.consent().list()]
     if output.as_json:
         output.rows("consents", rows, {})
         return
-    shown = [{**row, "rules": [_sentence(each) for each in row["provisions"]]} for row in rows]
+    shown = [
+        {
+            **row,
+            "status": "expired" if row["expired"] and row["status"] == "active" else row["status"],
+            "rules": [_sentence(each) for each in row["provisions"]],
+        }
+        for row in rows
+    ]
     output.rows("consents", shown, {"id": "ID", "status": "STATUS", "granted": "GRANTED", "rules": "RULES"})
 
 
@@ -223,6 +238,25 @@ async def _uses(arguments: argparse.Namespace, output: Output) -> None:
         "decision_id": "DECISION",
     }
     output.rows("uses", rows, columns)
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Raises UsageError where the options are not one rule, or would permit more than was meant."""
+    bounded = arguments.end is not None or arguments.days is not None
+    who = (arguments.organisation, arguments.role, arguments.person)
+    what = (arguments.purpose, arguments.data_class, arguments.model, arguments.deny)
+    if arguments.file is not None:
+        if any((*who, *what, bounded, arguments.without_end, arguments.start)):
+            raise UsageError("--file holds whole rules: give no other option of a rule")
+    elif not arguments.deny:
+        if not arguments.organisation:
+            raise UsageError("say whom to permit: --organisation MSP, or --file FILE")
+        if not bounded and not arguments.without_end:
+            raise UsageError("say how long: --days N, --until TIME, or --without-end")
+
+
+def _is_over(rule: Provision, now: datetime) -> bool:
+    return rule.end is not None and rule.end <= now
 
 
 _COMMITTED = {"consent_id": "consent", "transaction_id": "transaction", "block_number": "block"}

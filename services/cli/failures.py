@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# An enrolment id that was used once is closed to registrars, lest they take it over.
+NEW_ID = "ask your organisation's registrar to register you under a new enrolment id, and enrol with it: salus enrol"
+
 ADVICE: Mapping[str, str] = {
     "WRONG_ROLE": "act as somebody who has that role: --as NAME",
     "WRONG_ORGANISATION": "act as a member of that organisation: --as NAME",
     "WRONG_SECRET": "check it, or ask your organisation's registrar for a new one",
-    "REVOKED_CERTIFICATE": "ask your organisation's registrar to register you anew",
-    "EXPIRED_CERTIFICATE": "ask your organisation's registrar to register you anew",
+    "REVOKED_CERTIFICATE": NEW_ID,
+    "EXPIRED_CERTIFICATE": NEW_ID,
+    "ALREADY_ENROLLED": "register a new enrolment id: one that was enrolled or revoked is not given again",
     "LEDGER_UNAVAILABLE": "try again when the ledger is back; nothing was written twice",
     "OUTCOME_UNKNOWN": "ask again with the same request id",
     "MVCC_READ_CONFLICT": "something else changed first: try again",
@@ -30,6 +34,10 @@ class Failure(Exception):
         self.reason = reason
         self.message = message
         self.advice = advice or ADVICE.get(reason, "")
+
+    def document(self) -> dict[str, str]:
+        """The failure for programs."""
+        return {"reason": self.reason, "message": self.message, "advice": self.advice}
 
     def line(self) -> str:
         """The failure as printed: one line whatever a server said."""

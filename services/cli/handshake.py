@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from services.cli.failures import Failure
+from services.cli.failures import NEW_ID, Failure
 
 TIMEOUT = 3.0
 # What a server's alert says of the certificate (RFC 8446, section 6.2), as OpenSSL names it.
@@ -27,7 +27,6 @@ _ALERTS = {
     "UNSUPPORTED_CERTIFICATE": "it is not for this use",
     "ACCESS_DENIED": "it is not acceptable",
 }
-_RENEW = "ask your organisation's registrar to register you, and enrol anew: salus enrol"
 
 
 def diagnose(service: str, address: str, identity: Path | None, tls_roots: Path) -> Failure | None:
@@ -68,7 +67,7 @@ def _refused(service: str, identity: Path | None, alert: str) -> Failure:
     said = next((text for name, text in _ALERTS.items() if name in alert.upper()), None)
     if said is None:
         said = _looked_at(identity) if identity is not None else alert.lower().replace("_", " ") or "no reason given"
-    return Failure("CERTIFICATE_REFUSED", f"the server refused this certificate: {said} ({service})", _RENEW)
+    return Failure("CERTIFICATE_REFUSED", f"the server refused this certificate: {said} ({service})", NEW_ID)
 
 
 def _looked_at(identity: Path) -> str:

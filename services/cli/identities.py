@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from services.cli import profile, prompt
-from services.cli.command import add_command, add_noun
+from services.cli.command import UsageError, add_command, add_noun
 from services.cli.connection import Connection
 from services.cli.failures import Failure
 from services.cli.output import Output
@@ -25,7 +25,14 @@ def add_parser(subparsers: Any) -> None:
 
     register = add_command(commands, "register", "register somebody, who may then enrol once", _register)
     register.add_argument("enrolment_id", metavar="ID", help="letters, digits, '.', '_', '-'")
-    register.add_argument("--role", required=True, choices=ROLES, metavar="ROLE", help=", ".join(ROLES))
+    register.add_argument(
+        "--role",
+        required=True,
+        choices=ROLES,
+        metavar="ROLE",
+        help="by a registrar or an administrator: clinician, patient (whom `salus patients enrol` registers and enrols"
+        f" at once); by an administrator only: {', '.join(ROLES[2:])}",
+    )
     register.add_argument("--node-ou", default="client", choices=("client", "peer", "admin", "orderer"))
     register.add_argument(
         "--attribute", action="append", default=[], metavar="NAME=VALUE", help="a further attribute of certificates"
@@ -41,6 +48,7 @@ def add_parser(subparsers: Any) -> None:
     revoke.add_argument("--reason", default="unspecified", choices=REASONS)
 
     reenrol = add_command(commands, "reenrol", "a new key and certificate for the profile's identity", _reenrol)
+    reenrol.epilog = "The former certificate stays good until it expires, or is revoked by its serial number."
     reenrol.add_argument(
         "--into", type=Path, metavar="FOLDER", help="a new folder (default: in place, the former kept as FOLDER.former)"
     )
@@ -90,14 +98,20 @@ async def _revoke(arguments: argparse.Namespace, output: Output) -> None:
     from salus.identity.v1 import identity_pb2
 
     if bool(arguments.enrolment_id) == bool(arguments.serial):
-        raise Failure("USAGE", "revoking takes ID or --serial", "see: salus identities revoke --help")
+        raise UsageError("give ID or --serial")
     name = f"REVOCATION_REASON_{arguments.reason.upper().replace('-', '_')}"
     reason = cast("identity_pb2.RevocationReason", identity_pb2.RevocationReason.Value(name))
     async with Connection(profile.of(arguments)) as connection:
         serials = await connection.identity().revoke(
             enrolment_id=arguments.enrolment_id, serial=arguments.serial, reason=reason
         )
-    output.rows("revoked", [{"serial": each} for each in serials], {"serial": "REVOKED SERIAL"})
+    if serials or output.as_json:
+        output.rows("revoked", [{"serial": each} for each in serials], {"serial": "REVOKED SERIAL"})
+    else:
+        # By enrolment id, the registration is closed even where there was no certificate yet.
+        output.say(
+            "nothing was left to revoke" + ("; nobody can enrol under this id" if arguments.enrolment_id else "")
+        )
 
 
 async def _reenrol(arguments: argparse.Namespace, output: Output) -> None:
@@ -106,10 +120,16 @@ async def _reenrol(arguments: argparse.Namespace, output: Output) -> None:
     if arguments.into:
         _check_free(folder)
     async with Connection(mine) as connection:
+        former = connection.certificate().certificate
         await connection.identity().reenrol(connection.enrolment_id, folder)
     if not arguments.into:
         folder = _put_in_place(folder, mine.identity)
-    output.record({"identity": str(folder)}, {"identity": "new certificate in"})
+    serial = f"{former.serial_number:032x}"
+    output.record({"identity": str(folder), "former_serial": serial}, {"identity": "new certificate in"})
+    output.note(
+        f"the former certificate works until {former.not_valid_after_utc:%Y-%m-%d}; to end that, ask your registrar or"
+        f" administrator: salus identities revoke --reason superseded --serial {serial}"
+    )
 
 
 async def _crl(arguments: argparse.Namespace, output: Output) -> None:
@@ -138,5 +158,5 @@ def _put_in_place(new: Path, identity: Path) -> Path:
 def _attribute(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise Failure("USAGE", "an attribute is written NAME=VALUE")
+        raise UsageError("an attribute is written NAME=VALUE")
     return name, value

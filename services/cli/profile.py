@@ -16,7 +16,7 @@ import argparse
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +62,7 @@ class Profile:
 
 def load(path: Path) -> Profile:
     """Reads a profile. Raises ConfigError naming the key."""
-    found = build(Profile, read(path), path)
-    return replace(
-        found,
-        identity=_normal(found.identity),
-        tls_roots=_normal(found.tls_roots),
-        models=None if found.models is None else _normal(found.models),
-    )
+    return build(Profile, read(path), path)
 
 
 def write(profile: Profile, path: Path) -> None:
@@ -120,14 +114,12 @@ def of(arguments: argparse.Namespace) -> Profile:
     return load(find(arguments))
 
 
-def _normal(path: Path) -> Path:
-    return Path(os.path.normpath(path))
-
-
 def _known(environ: Mapping[str, str]) -> str:
     folder = home(environ) / "profiles"
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if not names:
-        return "start a network first: salus network up"
+        return (
+            f"start a network first: salus network up; or name one's folder in SALUS_HOME, which is {home(environ)} now"
+        )
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     return f"{folder} has {', '.join(names[:_NAMES_SHOWN])}{more}"

@@ -57,6 +57,11 @@ def test_an_unreachable_ledger_is_told_with_what_to_do() -> None:
     assert failure.advice
 
 
+@pytest.mark.parametrize("reason", ["REVOKED_CERTIFICATE", "EXPIRED_CERTIFICATE", "ALREADY_ENROLLED"])
+def test_who_cannot_go_on_under_an_id_is_told_that_a_new_one_is_needed(reason: str) -> None:
+    assert "a new enrolment id" in Failure(reason, "x").advice
+
+
 def test_a_dishonest_draft_is_a_warning() -> None:
     failure = describe(DraftError("the draft's creator is not what was asked for"))
     assert failure is not None

@@ -40,6 +40,14 @@ async def test_an_expired_certificate(organisations: Organisations) -> None:
     assert "it has expired" in told.message
 
 
+async def test_a_damaged_certificate_is_told_in_our_own_words(organisations: Organisations) -> None:
+    identity = organisations.enrol("HospitalAMSP", "x", role="clinician")
+    path = identity / "cert.pem"
+    path.write_text(path.read_text().replace("MI", "IM", 1))
+    told = await failure(identity, organisations.tls_roots, "127.0.0.1:1")
+    assert (told.reason, told.message) == ("CONFIGURATION", f"{path} is no certificate, or a damaged one")
+
+
 async def test_a_server_of_another_network(organisations: Organisations, tmp_path: Path) -> None:
     strangers = Organisations(tmp_path / "strangers", {each: Organisation.create(each) for each in MSP_IDS})
     async with running(organisations, Probe()) as address:

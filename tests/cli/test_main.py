@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,16 @@ async def test_every_command_explains_itself_and_takes_json(
         ["consents"],
         ["consents", "revoke"],
         ["consents", "grant", "--until", "soon"],
+        ["consents", "grant"],
+        ["consents", "grant", "--days", "30"],
+        ["consents", "grant", "--organisation", "HospitalAMSP"],
+        ["consents", "grant", "--organisation", "HospitalAMSP", "--days", "0"],
+        ["consents", "grant", "--organisation", "HospitalAMSP", "--days", "9999999"],
+        ["consents", "grant", "--organisation", "HospitalAMSP", "--days", "1", "--without-end"],
+        ["consents", "grant", "--file", "rules.yaml", "--days", "30"],
+        ["identities", "revoke"],
+        ["identities", "revoke", "dr-adams", "--serial", "0a"],
+        ["audit", "search", "--patient", "joe"],
         ["diagnoses", "ask", "--model", "m"],
         ["identities", "register", "x", "--role", "king"],
         ["audit", "verify", "trail.jsonl"],
@@ -73,6 +85,36 @@ async def test_without_a_profile_one_line_says_what_to_do(
     assert printed.out == ""
     (line,) = printed.err.splitlines()
     assert line.startswith("salus: NO_PROFILE: ")
+
+
+async def test_a_failure_is_a_document_where_json_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SALUS_HOME", str(tmp_path))
+    monkeypatch.delenv("SALUS_PROFILE", raising=False)
+    assert await run(["organisations", "list", "--json"]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    error = json.loads(printed.out)["error"]
+    assert (error["reason"], set(error)) == ("NO_PROFILE", {"reason", "message", "advice"})
+
+
+async def test_a_time_that_is_none_is_told_its_form(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        await run(["consents", "grant", "--organisation", "HospitalAMSP", "--until", "2027-13-01"])
+    assert "as 2027-01-31 or 2027-01-31T12:00:00Z" in " ".join(capsys.readouterr().err.split())
+
+
+async def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        await run(["--version"])
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"salus {version('salus')}\n")
+
+
+async def test_the_roles_that_a_registrar_gives_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        await run(["identities", "register", "--help"])
+    assert "by a registrar or an administrator: clinician, patient" in " ".join(capsys.readouterr().out.split())
 
 
 def test_starting_imports_neither_grpc_nor_the_runtime() -> None:

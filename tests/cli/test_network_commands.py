@@ -117,12 +117,18 @@ async def test_somebody_registers_enrols_reenrols_and_is_revoked(salus: Salus, t
     assert secret.stat().st_mode & 0o077 == 0
     enrolled = await salus("registrar-a", "enrol", "dr-new", "--secret-file", secret)
     before = (Path(enrolled["identity"]) / "cert.pem").read_bytes()
-    await salus("dr-new", "identities", "reenrol")
+    former = (await salus("dr-new", "identities", "reenrol"))["former_serial"]
     assert (Path(enrolled["identity"]) / "cert.pem").read_bytes() != before
     listed = (await salus("registrar-a", "identities", "list"))["registrations"]
     (found,) = [each for each in listed if each["enrolment_id"] == "dr-new"]
     assert (found["role"], found["certificates"], found["revoked"]) == ("clinician", 2, False)
-    assert len((await salus("registrar-a", "identities", "revoke", "dr-new"))["revoked"]) == 2
+    by_serial = ("identities", "revoke", "--reason", "superseded", "--serial", former)
+    assert (await salus("registrar-a", *by_serial))["revoked"] == [{"serial": former}]
+    assert len((await salus("registrar-a", "identities", "revoke", "dr-new"))["revoked"]) == 1
+    assert await run(["--as", "registrar-a", *by_serial]) == 0
+    assert salus.capsys.readouterr().out == "nothing was left to revoke\n"
+    again = ("identities", "register", "dr-new", "--role", "clinician")
+    assert await salus.fails("registrar-a", *again) == "ALREADY_ENROLLED"
     assert "BEGIN X509 CRL" in (await salus("registrar-a", "identities", "crl"))["crl"]
 
 

@@ -75,3 +75,4 @@ def test_without_a_profile_and_a_network_the_advice_is_to_start_one(tmp_path: Pa
     with pytest.raises(Failure) as caught:
         profile.find(Namespace(), {"SALUS_HOME": str(tmp_path)})
     assert (caught.value.reason, "salus network up" in caught.value.advice) == ("NO_PROFILE", True)
+    assert "SALUS_HOME" in caught.value.advice
