@@ -35,8 +35,7 @@ async def test_every_step_of_the_demo_holds(tmp_path: Path) -> None:
 
 async def test_the_demo_empties_no_folder_but_its_own(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("keep me")
-    code, _, errors = await _demo(tmp_path)
-    assert code == 1
-    assert errors.startswith("salus: FOLDER_IN_USE: ")
+    code, output, _ = await _demo(tmp_path)
+    assert (code, json.loads(output)["error"]["reason"]) == (1, "FOLDER_IN_USE")
     assert not (tmp_path / MARK).exists()
     assert (tmp_path / "letter.txt").read_text() == "keep me"
