@@ -1,4 +1,4 @@
-"""Fabric's official Node clients, installed once from their lock into pytest's cache."""
+"""Fabric's official Node clients, installed once from their lock into pytest's cache, where it is on."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ OLDEST_NODE = 20
 
 
 @pytest.fixture(scope="session")
-def node_clients(pytestconfig: pytest.Config) -> Path:
+def node_clients(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with our scripts and the packages that they use."""
     if missing := _missing():
         _without(missing)
-    assert pytestconfig.cache is not None
-    lock = NODE / "package-lock.json"
-    folder = pytestconfig.cache.mkdir(f"fabric-clients-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}")
+    name = f"fabric-clients-{hashlib.sha256((NODE / 'package-lock.json').read_bytes()).hexdigest()[:16]}"
+    cache: pytest.Cache | None = getattr(pytestconfig, "cache", None)
+    folder = cache.mkdir(name) if cache is not None else tmp_path_factory.mktemp(name)
     for path in NODE.iterdir():
         if path.is_file():
             shutil.copy(path, folder)
