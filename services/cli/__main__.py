@@ -23,6 +23,7 @@ from services.cli.output import Output
 
 NOUNS: Mapping[str, str] = {
     "network": "run a whole network on this machine",
+    "devnet": "a Fabric network for chaincode developers",
     "demo": "the whole story once, on real measurements",
     "organisations": "who takes part",
     "enrol": "get a certificate for a one-time secret",

@@ -60,8 +60,8 @@ class Authentication:
 @dataclass
 class Listener:
     """One port. `services`: (add function of the generated code, servicer, full name). Without `authentication`
-    everybody is let in and there is no caller; only enrolment does that. `max_receive_bytes`: of one message, which is
-    held in memory before anybody is asked who they are."""
+    everybody is let in and there is no caller: so it is for enrolment, and for a ledger without client certificates.
+    `max_receive_bytes`: of one message, which is held in memory before anybody is asked who they are."""
 
     address: str
     credentials: grpc.ServerCredentials

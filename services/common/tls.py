@@ -1,4 +1,5 @@
-"""TLS for servers and clients: mutual everywhere, but for enrolment, where the caller has no certificate yet.
+"""TLS for servers and clients: mutual everywhere, but for enrolment, where the caller has no certificate yet, and for
+a ledger whose configuration says `client_certificates: none`.
 
 gRPC's Python server either requires and verifies a client certificate or asks for none. So a missing, foreign or
 expired certificate ends in the handshake; what the handshake lets through is judged by `services.common.access`.

@@ -65,7 +65,7 @@ def write_roots(root: Path, msp_id: str, ca: bytes, tls_ca: bytes) -> None:
     """Writes the organisation's root certificates and node OUs, where they are not what they should be already."""
     folder = root / msp_id / "msp"
     for path, content in (
-        (folder / "config.yaml", _node_ous()),
+        (folder / "config.yaml", node_ous("cacerts/ca.pem")),
         (folder / "tlscacerts" / "tlsca.pem", tls_ca),
         (folder / "cacerts" / "ca.pem", ca),
     ):
@@ -73,10 +73,11 @@ def write_roots(root: Path, msp_id: str, ca: bytes, tls_ca: bytes) -> None:
             write(path, content)
 
 
-def _node_ous() -> bytes:
+def node_ous(ca: str) -> bytes:
+    """`msp/config.yaml`: every node OU there is. `ca`: the root's file, relative to the folder."""
     identifiers = {
         f"{unit.capitalize()}OUIdentifier": {
-            "Certificate": "cacerts/ca.pem",
+            "Certificate": ca,
             "OrganizationalUnitIdentifier": unit,
         }
         for unit in NODE_OUS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from services.common import config as configuration
@@ -13,7 +14,7 @@ from services.common.config import ConfigError
 from services.common.msp import MembershipFolder
 from services.ledger import network
 from services.ledger.commits import LedgerStoppedError
-from services.ledger.config import LedgerConfig
+from services.ledger.config import CLIENT_CERTIFICATES, LedgerConfig
 from services.ledger.node import Node
 from services.ledger.orderer import OrdererLimits
 from services.ledger.service import listener
@@ -29,6 +30,8 @@ async def main(path: Path) -> None:
     for name in _COUNTS:
         if getattr(config, name) < 1:
             raise ConfigError(f"{path}: {name} must be at least 1")
+    if config.client_certificates not in CLIENT_CERTIFICATES:
+        raise ConfigError(f"{path}: client_certificates must be {' or '.join(CLIENT_CERTIFICATES)}")
     described = network.load(config.network)
     if described.msp_root.resolve() != config.server.msp_root.resolve():
         raise ConfigError(f"{path}: server.msp_root is not the msp_root of {config.network}")
@@ -40,12 +43,20 @@ async def main(path: Path) -> None:
         transaction_bytes=config.transaction_bytes,
     )
     node = Node(described, config.data, membership, server.utc_now, os.urandom, limits)
+    ports = {"address": config.server} | {
+        f"{name}_address": replace(config.server, address=each.address, tls=each.tls)
+        for name, each in config.gateways.items()
+    }
+    certificates = config.client_certificates == "required"
     workers = Workers(config.workers, config.max_executions, config.execution_seconds)
     try:
         feed = node.start()
         await server.serve(
             "ledger",
-            {"address": listener(config.server, node, feed, workers, membership, server.utc_now)},
+            {
+                name: listener(port, node, feed, workers, membership, server.utc_now, client_certificates=certificates)
+                for name, port in ports.items()
+            },
             metrics_address=config.server.metrics_address,
             drain_seconds=config.server.drain_seconds,
             until=feed.failure(),

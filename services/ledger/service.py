@@ -27,14 +27,17 @@ def listener(
     workers: Workers,
     membership: Membership,
     clock: Callable[[], datetime],
+    *,
+    client_certificates: bool = True,
 ) -> Listener:
-    """Serves a node that has started."""
+    """Serves a node that has started. Without `client_certificates` whoever signed what a call carries is the caller,
+    and `access.py` does not apply."""
     channel_id = node.network.channel
     gateway = Gateway(channel_id, node.endorsing, node.orderer, feed, node.committed, workers, membership, clock)
     deliver = DeliverServicer(channel_id, node.read, feed, membership, clock)
     return Listener(
         config.address,
-        tls.mutual(config.tls, membership),
+        tls.mutual(config.tls, membership) if client_certificates else tls.server_credentials(config.tls, None),
         [
             (
                 gateway_pb2_grpc.add_GatewayServicer_to_server,
@@ -47,6 +50,6 @@ def listener(
                 events_pb2.DESCRIPTOR.services_by_name["Deliver"].full_name,
             ),
         ],
-        Authentication(membership, ACCESS, node.network.orderer_msp, clock),
+        Authentication(membership, ACCESS, node.network.orderer_msp, clock) if client_certificates else None,
         config.max_concurrent,
     )

@@ -22,6 +22,7 @@ COMMANDS = [
     *(["audit", each] for each in ("search", "export", "verify", "checkpoint")),
     ["organisations", "list"],
     ["ledger", "fsck"],
+    ["devnet"],
     ["enrol"],
 ]
 
