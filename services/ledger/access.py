@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from services.common.access import Access, anyone, roles
 
-_AUDITORS = roles("audit", "inspector", "admin", "ledger")
+# Whoever has one of these roles sees blocks, also through `qscc`.
+BLOCK_READERS = ("admin", "audit", "inspector", "ledger")
+_AUDITORS = roles(*BLOCK_READERS)
 
 ACCESS: Access = {
     "/gateway.Gateway/Evaluate": anyone(),

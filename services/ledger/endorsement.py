@@ -11,7 +11,8 @@
 5. The smallest sets of organisations that satisfy all of these are tried in turn, those with the first organisation
    before others, until one is complete. All must give the same bytes: those are what the endorsements sign.
 
-All organisations execute on one snapshot, so a commit in between cannot make them differ.
+All organisations execute on one snapshot, so a commit in between cannot make them differ. System chaincodes are
+evaluated without any of this: they read the ledger that the organisations share.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from services.ledger.policy import Policy
 from services.ledger.private import PrivateStore
 from services.ledger.proposal import ProposalError, UnpackedProposal
 from services.ledger.state import Snapshot, StateStore
+from services.ledger.system import SystemChaincodes
 
 _CODE = grpc.StatusCode
 _EVALUATE = "evaluate call to endorser returned error: "
@@ -79,6 +81,7 @@ class Endorsing:
         channel_id: str,
         organisations: Mapping[str, Endorser],
         definitions: Definitions,
+        system: SystemChaincodes,
         state: StateStore,
         private: PrivateStore,
         membership: Membership,
@@ -87,6 +90,7 @@ class Endorsing:
         self._channel_id = channel_id
         self._organisations = organisations
         self._definitions = definitions
+        self._system = system
         self._state = state
         self._private = private
         self._membership = membership
@@ -115,11 +119,14 @@ class Endorsing:
                     "no endorsers found in the gateway's organization; retry specifying target organization(s) to "
                     "protect transient data",
                 )
-        if not organisations or proposal.contract not in self._definitions:
+        system = proposal.contract in self._system
+        if not organisations or not (system or proposal.contract in self._definitions):
             raise GatewayError(
                 _CODE.FAILED_PRECONDITION,
                 f"no peers available to evaluate chaincode {proposal.contract[:64]} in channel {self._channel_id}",
             )
+        if system:
+            return self._passed(organisations[0], self._system.invoke(proposal, creator), [])
         with self._state.snapshot() as snapshot:
             return self._answer(proposal, creator, snapshot, organisations)
 
@@ -133,11 +140,14 @@ class Endorsing:
             except EndorserUnfitError as error:
                 details.append(self._detail(each, str(error)))
                 continue
-            if response.ok:
-                return response
-            details.append(self._detail(each, _said(response)))
-            raise GatewayError(_CODE.UNKNOWN, f"{_EVALUATE}{details[-1].message}", details)
+            return self._passed(each, response, details)
         raise GatewayError(_CODE.ABORTED, "failed to evaluate transaction, see attached details for more info", details)
+
+    def _passed(self, msp_id: str, response: Response, details: Sequence[Detail]) -> Response:
+        if response.ok:
+            return response
+        said = _said(response)
+        raise GatewayError(_CODE.UNKNOWN, f"{_EVALUATE}{said}", [*details, self._detail(msp_id, said)])
 
     def endorse(self, signed: Any, organisations: Sequence[str]) -> bytes:
         """The unsigned transaction's payload, endorsed by `organisations`, or by as many as the policies need.
