@@ -14,6 +14,7 @@ ACCESS: Access = {
     "/gateway.Gateway/Submit": anyone(),
     "/gateway.Gateway/CommitStatus": anyone(),
     "/gateway.Gateway/ChaincodeEvents": _AUDITORS,
+    "/protos.Endorser/ProcessProposal": anyone(),
     "/protos.Deliver/Deliver": _AUDITORS,
     "/protos.Deliver/DeliverFiltered": _AUDITORS,
     "/protos.Deliver/DeliverWithPrivateData": _AUDITORS,
