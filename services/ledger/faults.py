@@ -8,6 +8,7 @@
 | Endorse | FAILED_PRECONDITION, UNAVAILABLE | no organisations satisfy the policies; those asked for do not endorse |
 | Endorse | ABORTED | refused or failed at too many organisations, or their results differ; details say which |
 | Submit | INVALID_ARGUMENT, FAILED_PRECONDITION, ABORTED | unsigned; no such channel; the orderer refused |
+| ProcessProposal | UNKNOWN | the proposal cannot be taken apart, or is refused; else a response says what failed |
 | CommitStatus | INVALID_ARGUMENT, PERMISSION_DENIED | incomplete; not a member, or not its signature |
 | each | RESOURCE_EXHAUSTED, with RetryInfo | at the limits |
 | each | UNAVAILABLE | the ledger has stopped committing |

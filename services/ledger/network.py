@@ -39,6 +39,8 @@ from services.ledger.policy import parse as parse_policy
 _CHANNEL = re.compile(r"[a-z][a-z0-9.-]{0,248}")
 _CONTRACT = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 _COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# Fabric refuses the same (core/chaincode/lifecycle); "_lifecycle" is no name anyway.
+_RESERVED = frozenset({"cscc", "escc", "lscc", "qscc", "vscc"})
 
 
 class NetworkError(ConfigError):
@@ -205,6 +207,8 @@ class _Place:
 def _contract(place: _Place, name: str, implementation: Any, form: _ContractForm) -> ContractEntry:
     if not _CONTRACT.fullmatch(name):
         raise place.wrong("", "is no name: letters and digits, with single dashes or underscores between them")
+    if name in _RESERVED:
+        raise place.wrong("", "is the name of a system chaincode")
     collections: dict[str, Collection] = {}
     for number, each in enumerate(form.collections):
         inner = _Place(place.path, f"{place.where}.collections[{number}]", place.organisations)

@@ -24,8 +24,10 @@ from services.common.config import ConfigError
 from services.common.logs import log
 from services.common.msp import IdentityError, Membership, UnknownMspError
 from services.common.signer import Signer
-from services.ledger import genesis, recovery
+from services.ledger import genesis, lifecycle, recovery
+from services.ledger.access import BLOCK_READERS
 from services.ledger.blockstore import BlockStore, BlockStoreError
+from services.ledger.channel import Channel
 from services.ledger.commits import CommitFeed, CommitStatus
 from services.ledger.committer import Committer, Stores, VerifiedEndorsements
 from services.ledger.endorsement import Endorsing
@@ -36,6 +38,7 @@ from services.ledger.orderer import Orderer, OrdererLimits
 from services.ledger.private import LmdbPrivateStore
 from services.ledger.proposal import NONCE_BYTES
 from services.ledger.state import LmdbState
+from services.ledger.system import SystemChaincodes
 from services.ledger.validation import Rules
 
 _logger = logging.getLogger(__name__)
@@ -90,11 +93,19 @@ class Node:
                 recorded[0],
             )
             self._configure(config, recorded[1], signer, clock, entropy)
+            system = SystemChaincodes(self._channel())
         except BaseException:
             self._stores.close()
             raise
         self.endorsing = Endorsing(
-            network.channel, endorsers, network.definitions, self._stores.state, self._stores.private, membership, clock
+            network.channel,
+            endorsers,
+            network.definitions,
+            system,
+            self._stores.state,
+            self._stores.private,
+            membership,
+            clock,
         )
         self._thread: threading.Thread | None = None
 
@@ -127,6 +138,24 @@ class Node:
         with self._stores.state.snapshot() as snapshot:
             found = snapshot.transaction(transaction_id)
         return None if found is None else CommitStatus(found.code, found.block)
+
+    def _channel(self) -> Channel:
+        """What system chaincodes read. Raises LedgerOpenError."""
+        network, store = self.network, self._stores.blocks
+        try:
+            sequences = lifecycle.sequences(_agreed(store))
+        except BlockStoreError as error:
+            raise LedgerOpenError(f"the ledger is damaged: {error}") from None
+        return Channel(
+            name=network.channel,
+            organisations=tuple(network.organisations),
+            orderer_msp=network.orderer_msp,
+            definitions=network.definitions,
+            sequences=sequences,
+            block_readers=BLOCK_READERS,
+            blocks=store,
+            state=self._stores.state,
+        )
 
     def _recover(self, config: ChannelConfig) -> tuple[int, Any]:
         """The number and content of the latest configuration; (0, None) in an empty ledger. Raises LedgerOpenError."""
@@ -204,6 +233,17 @@ def _latest_config(store: BlockStore) -> tuple[int, tuple[str, Any] | None]:
         return 0, None
     number = genesis.latest_number(store.read(store.height - 1))
     return number, genesis.parse(store.read(number).data.data[0])
+
+
+def _agreed(store: BlockStore) -> list[bytes]:
+    """Contract definitions as each CONFIG block has them, oldest first: every block names the latest of its time."""
+    found = []
+    number = store.height
+    while number:
+        number = genesis.latest_number(store.read(number - 1))
+        if (parsed := genesis.parse(store.read(number).data.data[0])) is not None:
+            found.append(genesis.contracts(parsed[1].channel_group))
+    return found[::-1]
 
 
 def _channel_config(network: Network, membership: Membership, limits: OrdererLimits) -> ChannelConfig:

@@ -11,7 +11,7 @@ payload takes the proposal's header bytes, input bytes and the endorsed response
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -114,9 +114,40 @@ def parse_proposal(payload: bytes) -> Proposal:
 
 
 def unpack(signed: Any) -> UnpackedProposal:
-    """Takes a `protos.SignedProposal` apart. Raises ProposalError where a part is missing or is no message."""
+    """Takes a `protos.SignedProposal` apart as Fabric's gateway does; nothing is verified. Raises ProposalError."""
     if not signed.proposal_bytes:
         raise ProposalError("a signed proposal is required")
+    return _unpack(signed, _check_at_gateway)
+
+
+def unpack_at_endorser(signed: Any) -> UnpackedProposal:
+    """As `unpack`, with the texts of Fabric's endorser, which takes proposals without a channel, for system chaincodes.
+    Raises ProposalError."""
+    return _unpack(signed, _check_at_endorser)
+
+
+def _check_at_gateway(channel_header: Any, _: Any, invocation: Any) -> None:
+    channel_id = channel_header.channel_id
+    if not channel_id:
+        raise ProposalError("no channel id provided")
+    if not invocation.HasField("chaincode_spec"):
+        raise ProposalError(f"no chaincode spec is provided, channel id [{channel_id}]")
+    if not invocation.chaincode_spec.chaincode_id.name:
+        raise ProposalError(f"no chaincode name is provided, channel id [{channel_id}]")
+
+
+def _check_at_endorser(_: Any, extension: Any, invocation: Any) -> None:
+    if not extension.HasField("chaincode_id"):
+        raise ProposalError("ChaincodeHeaderExtension.ChaincodeId is nil")
+    if not extension.chaincode_id.name:
+        raise ProposalError("ChaincodeHeaderExtension.ChaincodeId.Name is empty")
+    if not invocation.HasField("chaincode_spec"):
+        raise ProposalError("chaincode invocation spec did not contain chaincode spec")
+    if not invocation.chaincode_spec.HasField("input"):
+        raise ProposalError("chaincode input did not contain any input")
+
+
+def _unpack(signed: Any, check: Callable[[Any, Any, Any], None]) -> UnpackedProposal:
     proposal = _decode(proposal_pb2.Proposal, signed.proposal_bytes, "Proposal")
     header = _decode(common_pb2.Header, proposal.header, "Header")
     channel_header = _decode(common_pb2.ChannelHeader, header.channel_header, "ChannelHeader")
@@ -124,19 +155,13 @@ def unpack(signed: Any) -> UnpackedProposal:
     payload = _decode(proposal_pb2.ChaincodeProposalPayload, proposal.payload, "ChaincodeProposalPayload")
     invocation = _decode(chaincode_pb2.ChaincodeInvocationSpec, payload.input, "ChaincodeInvocationSpec")
     extension = _decode(proposal_pb2.ChaincodeHeaderExtension, channel_header.extension, "ChaincodeHeaderExtension")
-    channel_id = channel_header.channel_id
-    if not channel_id:
-        raise ProposalError("no channel id provided")
-    if not invocation.HasField("chaincode_spec"):
-        raise ProposalError(f"no chaincode spec is provided, channel id [{channel_id}]")
+    check(channel_header, extension, invocation)
     name = invocation.chaincode_spec.chaincode_id.name
-    if not name:
-        raise ProposalError(f"no chaincode name is provided, channel id [{channel_id}]")
     if extension.chaincode_id.name != name:
         raise ProposalError("the chaincode named in the header is not the one in the payload")
     return UnpackedProposal(
         signed=signed,
-        channel_id=channel_id,
+        channel_id=channel_header.channel_id,
         transaction_id=channel_header.tx_id,
         header_type=channel_header.type,
         epoch=channel_header.epoch,

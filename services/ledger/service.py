@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
-from fabric_protos.peer import events_pb2, events_pb2_grpc
+from fabric_protos.peer import events_pb2, events_pb2_grpc, peer_pb2, peer_pb2_grpc
 
 from services.common import tls
 from services.common.config import ServerConfig
@@ -15,6 +15,7 @@ from services.common.server import Authentication, Listener
 from services.ledger.access import ACCESS
 from services.ledger.commits import CommitFeed
 from services.ledger.deliver import DeliverServicer
+from services.ledger.endorser_servicer import EndorserServicer
 from services.ledger.gateway import Gateway
 from services.ledger.node import Node
 from services.ledger.workers import Workers
@@ -43,6 +44,11 @@ def listener(
                 gateway_pb2_grpc.add_GatewayServicer_to_server,
                 gateway,
                 gateway_pb2.DESCRIPTOR.services_by_name["Gateway"].full_name,
+            ),
+            (
+                peer_pb2_grpc.add_EndorserServicer_to_server,
+                EndorserServicer(node.endorsing, workers),
+                peer_pb2.DESCRIPTOR.services_by_name["Endorser"].full_name,
             ),
             (
                 events_pb2_grpc.add_DeliverServicer_to_server,

@@ -1,4 +1,4 @@
-"""World state, history and the index of transactions: everything that blocks and private data determine.
+"""World state, history and the indexes of transactions and blocks: everything that blocks and private data determine.
 
 `StateStore` is what the ledger needs; `LmdbState` keeps it. State is derived: it may be lost, and is then rebuilt by
 `recovery.catch_up`. That is why commits here are not synchronised with the disk. A killed process loses nothing (the
@@ -23,8 +23,9 @@ from services.ledger.environment import MAP_BYTES, MAX_KEY_BYTES, Environment
 from services.ledger.rwset import Version
 from services.ledger.updates import UNPROVEN, BlockUpdates, Modification, Write
 
-_FORMAT = b"1"
-_DATABASES = ("meta", "public", "hashes", "private", "history", "transactions")
+# State of another format is dropped, and rebuilt from the blocks. 2: blocks by hash.
+_FORMAT = b"2"
+_DATABASES = ("meta", "public", "hashes", "private", "history", "transactions", "blocks")
 _VERSION = struct.Struct(">QI")
 _ENTRY = struct.Struct(">QIB")
 _MODIFICATION = struct.Struct(">?qH")
@@ -83,6 +84,9 @@ class Snapshot(Protocol):
 
     def transaction(self, transaction_id: str) -> TransactionStatus | None:
         """The first transaction with this id."""
+
+    def block(self, header_hash: bytes) -> int | None:
+        """The number of the block whose header has this hash."""
 
 
 class StateStore(Protocol):
@@ -179,6 +183,8 @@ class LmdbState:
             transaction.put(key, _encode_modification(each), db=databases["history"])
         for entry in updates.transactions:
             _put_transaction(transaction, databases["transactions"], entry.transaction_id, (updates.number, *entry[1:]))
+        if updates.header_hash:
+            transaction.put(updates.header_hash, updates.number.to_bytes(8, "big"), db=databases["blocks"])
         meta = databases["meta"]
         transaction.put(b"format", _FORMAT, db=meta)
         transaction.put(b"commit_hash", updates.commit_hash, db=meta)
@@ -230,6 +236,12 @@ class _Snapshot:
             return None
         value = self._transaction.get(key, db=self._databases["transactions"])
         return None if value is None else TransactionStatus(*_ENTRY.unpack(value))
+
+    def block(self, header_hash: bytes) -> int | None:
+        if not 0 < len(header_hash) <= MAX_KEY_BYTES:
+            return None
+        value = self._transaction.get(header_hash, db=self._databases["blocks"])
+        return None if value is None else int.from_bytes(bytes(value), "big")
 
     def _get(self, database: str, key: bytes) -> Versioned | None:
         # Nothing longer was ever written.

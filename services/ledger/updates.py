@@ -54,6 +54,7 @@ class BlockUpdates:
     history: list[Modification] = field(default_factory=list)
     transactions: list[TransactionEntry] = field(default_factory=list)
     commit_hash: bytes = b""
+    header_hash: bytes = b""
 
     def write(self, namespaces: Iterable[NamespaceSet], version: Version) -> None:
         """Adds a valid transaction's public and hashed writes."""
@@ -93,7 +94,7 @@ def collect(block: Any, codes: Sequence[int], private: Mapping[int, Iterable[Pri
 
     `private` is the cleartext that is at hand, by the transaction's place in the block.
     """
-    updates = BlockUpdates(block.header.number)
+    updates = BlockUpdates(block.header.number, header_hash=blocks.header_hash(block.header))
     for index, (envelope, code) in enumerate(zip(block.data.data, codes, strict=True)):
         try:
             header = parse_header(envelope)

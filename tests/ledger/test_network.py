@@ -111,6 +111,10 @@ def test_the_launchers_own_network_can_be_read_but_for_contracts_not_installed(t
         (changed("contracts", "sample", "class", to="pathlib:Path"), "pathlib:Path is no Contract"),
         (changed("contracts", "sample", "class", to=None), "contracts.sample.class must be a text"),
         (changed("contracts", "two words", to=SAMPLE["contracts"]["sample"]), "contracts.two words is no name"),
+        (
+            changed("contracts", "qscc", to=SAMPLE["contracts"]["sample"]),
+            "contracts.qscc is the name of a system chain",
+        ),
         (changed("contracts", "sample", "collections", "0", "name", to="_x"), r"collections\[0\].name must be"),
         (changed("contracts", "sample", "collections", "0", "blockToLive", to=-1), "blockToLive must not be negative"),
         (

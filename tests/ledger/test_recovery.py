@@ -101,6 +101,19 @@ def test_lost_state_is_rebuilt_with_its_private_data(chain: Chain) -> None:
         assert [each.value for each in snapshot.history("notes", "a")] == [b"3", b"2", b"1"]
 
 
+def test_state_of_an_older_format_is_rebuilt_with_its_blocks_by_hash(chain: Chain) -> None:
+    """Format 1 had no index of blocks."""
+    for value in (b"1", b"2"):
+        chain.cut(write(chain, value))
+    environment = chain.state._environment
+    environment.write(lambda transaction: transaction.put(b"format", b"1", db=environment["meta"]))
+    chain.reopen()
+    assert (chain.caught_up, values(chain)) == (2, (b"2", b"2"))
+    with chain.state.snapshot() as snapshot:
+        hashes = [blocks.header_hash(chain.blocks.read(number).header) for number in range(2)]
+        assert [snapshot.block(each) for each in hashes] == [0, 1]
+
+
 def test_private_data_that_nobody_staged_commit_by_hash(chain: Chain) -> None:
     envelope = write(chain, b"1")
     chain.private.expire(1_000)

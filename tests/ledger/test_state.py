@@ -62,6 +62,14 @@ def test_blocks_are_applied_in_order_and_once(state: LmdbState) -> None:
             state.apply(updates(number))
 
 
+def test_a_block_is_found_by_the_hash_of_its_header(state: LmdbState) -> None:
+    for number in range(2):
+        state.apply(BlockUpdates(number, header_hash=bytes([number]) * 32))
+    with state.snapshot() as snapshot:
+        assert [snapshot.block(bytes([number]) * 32) for number in range(3)] == [0, 1, None]
+        assert snapshot.block(b"") is snapshot.block(b"x" * 1_000) is None
+
+
 def test_a_snapshot_does_not_change(state: LmdbState) -> None:
     state.apply(updates(0, a=b"1"))
     with state.snapshot() as snapshot:
