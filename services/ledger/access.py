@@ -1,10 +1,16 @@
-"""Who may call the ledger. Members transact; blocks, which show everybody's public writes, go to those who audit."""
+"""Who may call the ledger.
+
+Members transact. Blocks and events, which show what everybody writes, go to those who audit. Private data by the block
+goes past the contracts' own rules of who reads what: to the organisations' nodes alone, each its own collections'.
+"""
 
 from __future__ import annotations
 
 from services.common.access import Access, anyone, roles
 
 _AUDITORS = roles("audit", "inspector", "admin", "ledger")
+
+_NODES = roles("ledger")
 
 ACCESS: Access = {
     "/gateway.Gateway/Evaluate": anyone(),
@@ -14,5 +20,5 @@ ACCESS: Access = {
     "/gateway.Gateway/ChaincodeEvents": _AUDITORS,
     "/protos.Deliver/Deliver": _AUDITORS,
     "/protos.Deliver/DeliverFiltered": _AUDITORS,
-    "/protos.Deliver/DeliverWithPrivateData": _AUDITORS,
+    "/protos.Deliver/DeliverWithPrivateData": _NODES,
 }

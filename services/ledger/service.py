@@ -15,8 +15,10 @@ from services.common.server import Authentication, Listener
 from services.ledger.access import ACCESS
 from services.ledger.commits import CommitFeed
 from services.ledger.deliver import DeliverServicer
+from services.ledger.disclosure import Disclosure
 from services.ledger.gateway import Gateway
 from services.ledger.node import Node
+from services.ledger.tail import Tail
 from services.ledger.workers import Workers
 
 
@@ -30,8 +32,9 @@ def listener(
 ) -> Listener:
     """Serves a node that has started."""
     channel_id = node.network.channel
-    gateway = Gateway(channel_id, node.endorsing, node.orderer, feed, node.committed, workers, membership, clock)
-    deliver = DeliverServicer(channel_id, node.read, feed, membership, clock)
+    tail = Tail(node.read, feed, membership, clock)
+    gateway = Gateway(channel_id, node.endorsing, node.orderer, feed, node.committed, tail, workers, membership, clock)
+    deliver = DeliverServicer(channel_id, tail, Disclosure(node.read, node.private), clock)
     return Listener(
         config.address,
         tls.mutual(config.tls, membership),
