@@ -154,10 +154,11 @@ async def test_events_are_followed_and_taken_up_where_one_has_stopped(ledger: Ru
     first = await anext(events)
     assert first == ChaincodeEvent(1, ids[0], "sample", "put", b"a")
     resumed = auditor.chaincode_events("sample", after=first.transaction_id)
-    assert [await anext(resumed) for _ in range(2)] == [
-        ChaincodeEvent(2, ids[1], "sample", "put", b"b"),
-        ChaincodeEvent(3, ids[2], "sample", "put", b"c"),
-    ]
+    async with asyncio.timeout(15):
+        assert [await anext(resumed) for _ in range(2)] == [
+            ChaincodeEvent(2, ids[1], "sample", "put", b"b"),
+            ChaincodeEvent(3, ids[2], "sample", "put", b"c"),
+        ]
 
 
 async def test_events_start_with_what_is_to_come(ledger: Running) -> None:
