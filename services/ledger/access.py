@@ -1,4 +1,8 @@
-"""Who may call the ledger. Members transact; blocks, which show everybody's public writes, go to those who audit."""
+"""Who may call the ledger.
+
+Members transact. Blocks and events, which show what everybody writes, go to those who audit. Private data by the block
+goes past the contracts' own rules of who reads what: to the organisations' nodes alone, each its own collections'.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from services.common.access import Access, anyone, roles
 # Whoever has one of these roles sees blocks, also through `qscc`.
 BLOCK_READERS = ("admin", "audit", "inspector", "ledger")
 _AUDITORS = roles(*BLOCK_READERS)
+
+_NODES = roles("ledger")
 
 ACCESS: Access = {
     "/gateway.Gateway/Evaluate": anyone(),
@@ -17,5 +23,5 @@ ACCESS: Access = {
     "/protos.Endorser/ProcessProposal": anyone(),
     "/protos.Deliver/Deliver": _AUDITORS,
     "/protos.Deliver/DeliverFiltered": _AUDITORS,
-    "/protos.Deliver/DeliverWithPrivateData": _AUDITORS,
+    "/protos.Deliver/DeliverWithPrivateData": _NODES,
 }

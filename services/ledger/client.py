@@ -27,7 +27,6 @@ from typing import Any
 import grpc
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
-from fabric_protos.orderer import ab_pb2
 from fabric_protos.peer import events_pb2_grpc, proposal_pb2, transaction_pb2
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
@@ -35,6 +34,7 @@ from grpc_status import rpc_status
 from chaincode.api.errors import ContractError
 from services.common.signer import Signer
 from services.ledger import proposal as proposals
+from services.ledger import seek
 from services.ledger.proposal import Proposal, Transaction
 
 _CONTRACT_ANSWER = "chaincode response "
@@ -92,6 +92,17 @@ class Committed:
     transaction_id: str
     block_number: int
     result: bytes
+
+
+@dataclass(frozen=True)
+class ChaincodeEvent:
+    """What a contract told with a transaction, which is durable and valid."""
+
+    block_number: int
+    transaction_id: str
+    contract: str
+    name: str
+    payload: bytes
 
 
 @dataclass(frozen=True)
@@ -226,24 +237,38 @@ class LedgerClient:
         finally:
             stream.cancel()
 
-    def _seek(self, start: int, stop: int | None) -> Any:
-        last = 2**64 - 1 if stop is None else stop
-        header = common_pb2.ChannelHeader(type=common_pb2.HeaderType.DELIVER_SEEK_INFO, channel_id=self.channel_id)
-        header.timestamp.FromDatetime(self.clock())
-        signature_header = common_pb2.SignatureHeader(
-            creator=self.signer.serialized, nonce=self.entropy(proposals.NONCE_BYTES)
-        )
-        seek = ab_pb2.SeekInfo(
-            start=ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=start)),
-            stop=ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=last)),
-            behavior=ab_pb2.SeekInfo.SeekBehavior.BLOCK_UNTIL_READY,
-        )
-        payload = common_pb2.Payload(
-            header=common_pb2.Header(
-                channel_header=header.SerializeToString(), signature_header=signature_header.SerializeToString()
-            ),
-            data=seek.SerializeToString(),
+    async def chaincode_events(
+        self, contract: str, start: int | None = None, after: str | None = None
+    ) -> AsyncIterator[ChaincodeEvent]:
+        """Follows the events of a contract's valid transactions, for ever, in the order of commits.
+
+        From block `start` on, or from the next one, as of the first await. `after` is the transaction of the last event
+        that was dealt with: what follows it comes, in its own block and later; `start` then counts only while the
+        ledger does not know that transaction. Raises as `blocks` does.
+        """
+        inner = gateway_pb2.ChaincodeEventsRequest(
+            channel_id=self.channel_id,
+            chaincode_id=contract,
+            identity=self.signer.serialized,
+            start_position=None if start is None else seek.specified(start),
+            after_transaction_id=after or "",
         ).SerializeToString()
+        request = gateway_pb2.SignedChaincodeEventsRequest(request=inner, signature=self.signer.sign(inner))
+        stream = gateway_pb2_grpc.GatewayStub(self.channel).ChaincodeEvents(request)
+        try:
+            async for response in stream:
+                for each in response.events:
+                    yield ChaincodeEvent(
+                        response.block_number, each.tx_id, each.chaincode_id, each.event_name, each.payload
+                    )
+        except grpc.aio.AioRpcError as error:
+            raise _failure(error, LedgerError) from None
+        finally:
+            stream.cancel()
+
+    def _seek(self, start: int, stop: int | None) -> Any:
+        nonce = self.entropy(proposals.NONCE_BYTES)
+        payload = seek.draft(self.channel_id, self.signer.serialized, nonce, self.clock(), start, stop)
         return proposals.envelope(payload, self.signer.sign(payload))
 
     def _signed(self, proposal: Proposal, signature: bytes | None) -> Any:

@@ -5,12 +5,11 @@ well-formed (BAD_REQUEST), channel (NOT_FOUND), time and binding to the TLS cert
 signature (FORBIDDEN), range (BAD_REQUEST). Any status but SUCCESS ends the stream. The creator's certificate is checked
 again before each block, so a revocation ends a stream that runs.
 
-Who may call at all is in `access.py`. Filtered blocks and private data are not delivered yet: UNIMPLEMENTED.
+Who may call at all is in `access.py`, what private data they get in `disclosure.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -26,11 +25,17 @@ from fabric_protos.orderer import ab_pb2
 from fabric_protos.peer import events_pb2, events_pb2_grpc
 from google.protobuf.message import DecodeError
 
-from services.common.msp import Identity, IdentityError, Membership
-from services.ledger.commits import CommitFeed, LedgerStoppedError
+from services.common.msp import Identity, IdentityError
+from services.ledger import events, rwset
+from services.ledger.commits import LedgerStoppedError
+from services.ledger.disclosure import Disclosure
+from services.ledger.seek import SeekError, bounds
+from services.ledger.tail import BlockNotReadyError, Tail
 
 TIME_WINDOW = timedelta(minutes=15)
 _STATUS = common_pb2.Status
+# What a block becomes for its requester: a `protos.DeliverResponse`.
+Form = Callable[[Any, Identity], Any]
 
 
 class _RefusedError(Exception):
@@ -53,55 +58,66 @@ class Seek:
 class DeliverServicer(events_pb2_grpc.DeliverServicer):
     """The gRPC edge."""
 
-    def __init__(
-        self,
-        channel_id: str,
-        read: Callable[[int], Any],
-        feed: CommitFeed,
-        membership: Membership,
-        clock: Callable[[], datetime],
-    ) -> None:
-        """`read` gives a committed `common.Block`."""
+    def __init__(self, channel_id: str, tail: Tail, disclosure: Disclosure, clock: Callable[[], datetime]) -> None:
         self._channel_id = channel_id
-        self._read = read
-        self._feed = feed
-        self._membership = membership
+        self._tail = tail
+        self._disclosure = disclosure
         self._clock = clock
 
-    async def Deliver(self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    def Deliver(self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        return self._deliver(requests, context, self._whole)
+
+    def DeliverFiltered(
+        self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
+        return self._deliver(requests, context, self._filtered)
+
+    def DeliverWithPrivateData(
+        self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
+        return self._deliver(requests, context, self._with_private_data)
+
+    async def _deliver(
+        self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any], form: Form
+    ) -> AsyncIterator[Any]:
         async for envelope in requests:
             try:
                 seek = self._check(envelope, _tls_certificate_hash(context))
-                async for block in self._follow(seek):
-                    yield events_pb2.DeliverResponse(block=block)
+                async for response in self._follow(seek, form):
+                    yield response
             except _RefusedError as refusal:
                 yield events_pb2.DeliverResponse(status=refusal.status)
                 return
             yield events_pb2.DeliverResponse(status=_STATUS.SUCCESS)
 
-    async def DeliverFiltered(self, requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "filtered blocks are not delivered yet")
-
-    async def DeliverWithPrivateData(self, requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "private data is not delivered yet")
-
-    async def _follow(self, seek: Seek) -> AsyncIterator[Any]:
-        for number in range(seek.start, seek.stop + 1):
-            if number >= self._feed.height:
-                if not seek.wait:
-                    raise _RefusedError(_STATUS.NOT_FOUND)
-                await self._wait(number)
-            self._identify(seek.creator)
-            block = await asyncio.to_thread(self._read, number)
+    async def _follow(self, seek: Seek, form: Form) -> AsyncIterator[Any]:
+        def view(block: Any, requester: Identity) -> Any:
             if seek.headers_only and not _is_config(block):
                 block.ClearField("data")
-            yield block
+            return form(block, requester)
 
-    async def _wait(self, number: int) -> None:
         try:
-            await self._feed.block(number)
+            async for response in self._tail.follow(seek.creator, seek.start, seek.stop, view, wait=seek.wait):
+                yield response
+        except BlockNotReadyError:
+            raise _RefusedError(_STATUS.NOT_FOUND) from None
         except LedgerStoppedError:
             raise _RefusedError(_STATUS.SERVICE_UNAVAILABLE) from None
+        except IdentityError:
+            raise _RefusedError(_STATUS.FORBIDDEN) from None
+
+    def _whole(self, block: Any, _: Identity) -> Any:
+        return events_pb2.DeliverResponse(block=block)
+
+    def _filtered(self, block: Any, _: Identity) -> Any:
+        return events_pb2.DeliverResponse(filtered_block=events.filtered(block))
+
+    def _with_private_data(self, block: Any, requester: Identity) -> Any:
+        response = events_pb2.DeliverResponse(block_and_private_data={"block": block})
+        private = response.block_and_private_data.private_data_map
+        for place, collections in self._disclosure.of(block, requester).items():
+            private[place].ParseFromString(rwset.encode_private(collections))
+        return response
 
     def _check(self, envelope: Any, tls_certificate_hash: bytes) -> Seek:
         try:
@@ -119,10 +135,13 @@ class DeliverServicer(events_pb2_grpc.DeliverServicer):
         if header.channel_id != self._channel_id:
             raise _RefusedError(_STATUS.NOT_FOUND)
         try:
-            self._identify(creator).verify(envelope.signature, envelope.payload)
+            self._tail.identify(creator).verify(envelope.signature, envelope.payload)
         except IdentityError:
             raise _RefusedError(_STATUS.FORBIDDEN) from None
-        start, stop = _range(info, self._feed.height)
+        try:
+            start, stop = bounds(info, self._tail.height)
+        except SeekError:
+            raise _RefusedError(_STATUS.BAD_REQUEST) from None
         return Seek(
             creator=creator,
             start=start,
@@ -130,36 +149,6 @@ class DeliverServicer(events_pb2_grpc.DeliverServicer):
             wait=info.behavior == ab_pb2.SeekInfo.SeekBehavior.BLOCK_UNTIL_READY,
             headers_only=info.content_type == ab_pb2.SeekInfo.SeekContentType.HEADER_WITH_SIG,
         )
-
-    def _identify(self, creator: bytes) -> Identity:
-        try:
-            return self._membership.identify_serialized(creator, self._clock())
-        except IdentityError:
-            raise _RefusedError(_STATUS.FORBIDDEN) from None
-
-
-def _range(info: Any, height: int) -> tuple[int, int]:
-    """First and last block of a request, at this height."""
-    start = _position(info.start, height)
-    # The newest block alone is one block, even where another is committed meanwhile.
-    stop = _position(info.stop, height) if info.stop.WhichOneof("Type") != "oldest" else start
-    if stop < start:
-        raise _RefusedError(_STATUS.BAD_REQUEST)
-    return start, stop
-
-
-def _position(position: Any, height: int) -> int:
-    match position.WhichOneof("Type"):
-        case "oldest":
-            return 0
-        case "newest":
-            return max(height - 1, 0)
-        case "next_commit":
-            return height
-        case "specified":
-            return int(position.specified.number)
-        case _:
-            raise _RefusedError(_STATUS.BAD_REQUEST)
 
 
 def _is_config(block: Any) -> bool:

@@ -9,7 +9,7 @@
 | Endorse | ABORTED | refused or failed at too many organisations, or their results differ; details say which |
 | Submit | INVALID_ARGUMENT, FAILED_PRECONDITION, ABORTED | unsigned; no such channel; the orderer refused |
 | ProcessProposal | UNKNOWN | the proposal cannot be taken apart, or is refused; else a response says what failed |
-| CommitStatus | INVALID_ARGUMENT, PERMISSION_DENIED | incomplete; not a member, or not its signature |
+| CommitStatus, ChaincodeEvents | INVALID_ARGUMENT, PERMISSION_DENIED | incomplete; not a member, or not its signature |
 | each | RESOURCE_EXHAUSTED, with RetryInfo | at the limits |
 | each | UNAVAILABLE | the ledger has stopped committing |
 """
@@ -70,3 +70,13 @@ class GatewayError(Exception):
 
 def _cut(text: str, size: int) -> str:
     return text.encode()[:size].decode(errors="ignore")
+
+
+def invalid(message: str) -> GatewayError:
+    """The request is incomplete or malformed."""
+    return GatewayError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def denied(message: str) -> GatewayError:
+    """Whoever asks may not."""
+    return GatewayError(grpc.StatusCode.PERMISSION_DENIED, message)

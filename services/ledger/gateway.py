@@ -22,10 +22,13 @@ from grpc_status import rpc_status
 from services.common.msp import IdentityError, Membership
 from services.ledger import commits
 from services.ledger import proposal as proposals
+from services.ledger.chaincode_events import ChaincodeEvents
 from services.ledger.commits import CommitFeed, LedgerStoppedError
 from services.ledger.endorsement import Endorsing
-from services.ledger.faults import GatewayError
+from services.ledger.faults import GatewayError, invalid
 from services.ledger.orderer import Orderer, OrdererClosedError, OrdererFullError, TransactionTooLargeError
+from services.ledger.readers import Readers
+from services.ledger.tail import Tail
 from services.ledger.workers import Workers, WorkersBusyError, WorkTimeoutError
 
 _RETRY_SECONDS = 1.0
@@ -42,6 +45,7 @@ class Gateway(gateway_pb2_grpc.GatewayServicer):
         orderer: Orderer,
         feed: CommitFeed,
         committed: Callable[[str], commits.CommitStatus | None],
+        tail: Tail,
         workers: Workers,
         membership: Membership,
         clock: Callable[[], datetime],
@@ -54,6 +58,8 @@ class Gateway(gateway_pb2_grpc.GatewayServicer):
         self._workers = workers
         self._membership = membership
         self._clock = clock
+        self._readers = Readers(channel_id, membership, clock)
+        self._events = ChaincodeEvents(self._readers, tail, committed)
 
     async def Evaluate(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
@@ -89,15 +95,19 @@ class Gateway(gateway_pb2_grpc.GatewayServicer):
             return await _abort(context, error)
         return gateway_pb2.CommitStatusResponse(result=status.code, block_number=status.block_number)
 
-    async def ChaincodeEvents(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "chaincode events are not offered yet")
+    async def ChaincodeEvents(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            async for response in self._events.follow(request, lambda: context.send_initial_metadata(())):
+                yield response
+        except GatewayError as error:
+            await _abort(context, error)
 
     async def _submit(self, request: Any) -> None:
         if not request.HasField("prepared_transaction"):
-            raise _invalid("a prepared transaction is required")
+            raise invalid("a prepared transaction is required")
         envelope = request.prepared_transaction
         if not envelope.signature:
-            raise _invalid("prepared transaction must be signed")
+            raise invalid("prepared transaction must be signed")
         if request.channel_id != self._channel_id:
             raise GatewayError(
                 grpc.StatusCode.FAILED_PRECONDITION, f"failed to get config for channel [{request.channel_id[:64]}]"
@@ -136,24 +146,18 @@ class Gateway(gateway_pb2_grpc.GatewayServicer):
 
     async def _commit_status(self, signed: Any) -> commits.CommitStatus:
         if not signed.request:
-            raise _invalid("a commit status request is required")
+            raise invalid("a commit status request is required")
         try:
             request = gateway_pb2.CommitStatusRequest.FromString(signed.request)
         except DecodeError:
-            raise _invalid("invalid status request") from None
+            raise invalid("invalid status request") from None
         if not request.identity:
-            raise _invalid("no identity provided")
+            raise invalid("no identity provided")
         if not request.channel_id:
-            raise _invalid("no channel ID provided")
+            raise invalid("no channel ID provided")
         if not request.transaction_id:
-            raise _invalid("transaction ID should not be empty")
-        if request.channel_id != self._channel_id:
-            raise _denied(f"Failed to get policy manager for channel [{request.channel_id[:64]}]")
-        try:
-            identity = self._membership.identify_serialized(request.identity, self._clock())
-            identity.verify(signed.signature, signed.request)
-        except IdentityError as error:
-            raise _denied(f"access denied: {error}") from None
+            raise invalid("transaction ID should not be empty")
+        self._readers.check(request.channel_id, request.identity, signed.signature, signed.request)
         with self._feed.transaction(request.transaction_id) as future:
             # Not in the event loop: while state's map grows, readers wait for contracts that run.
             status = await asyncio.to_thread(self._committed, request.transaction_id)
@@ -179,14 +183,6 @@ class Gateway(gateway_pb2_grpc.GatewayServicer):
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: GatewayError) -> None:
     await context.abort_with_status(rpc_status.to_status(error.status()))
-
-
-def _invalid(message: str) -> GatewayError:
-    return GatewayError(grpc.StatusCode.INVALID_ARGUMENT, message)
-
-
-def _denied(message: str) -> GatewayError:
-    return GatewayError(grpc.StatusCode.PERMISSION_DENIED, message)
 
 
 def _refused(status: str, information: str) -> GatewayError:

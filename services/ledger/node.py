@@ -35,7 +35,7 @@ from services.ledger.endorser import Endorser
 from services.ledger.genesis import ChannelConfig, MspRoots
 from services.ledger.network import Network
 from services.ledger.orderer import Orderer, OrdererLimits
-from services.ledger.private import LmdbPrivateStore
+from services.ledger.private import BlockPrivate, LmdbPrivateStore
 from services.ledger.proposal import NONCE_BYTES
 from services.ledger.state import LmdbState
 from services.ledger.system import SystemChaincodes
@@ -132,6 +132,10 @@ class Node:
     def read(self, number: int) -> Any:
         """A committed `common.Block`."""
         return self._stores.blocks.read(number)
+
+    def private(self, number: int) -> BlockPrivate:
+        """The private data of a committed block, of every collection."""
+        return self._stores.private.get(number)
 
     def committed(self, transaction_id: str) -> CommitStatus | None:
         """Where the transaction is, if it is in a block."""

@@ -15,9 +15,11 @@ from services.common.server import Authentication, Listener
 from services.ledger.access import ACCESS
 from services.ledger.commits import CommitFeed
 from services.ledger.deliver import DeliverServicer
+from services.ledger.disclosure import Disclosure
 from services.ledger.endorser_servicer import EndorserServicer
 from services.ledger.gateway import Gateway
 from services.ledger.node import Node
+from services.ledger.tail import Tail
 from services.ledger.workers import Workers
 
 
@@ -34,8 +36,9 @@ def listener(
     """Serves a node that has started. Without `client_certificates` whoever signed what a call carries is the caller,
     and `access.py` does not apply."""
     channel_id = node.network.channel
-    gateway = Gateway(channel_id, node.endorsing, node.orderer, feed, node.committed, workers, membership, clock)
-    deliver = DeliverServicer(channel_id, node.read, feed, membership, clock)
+    tail = Tail(node.read, feed, membership, clock)
+    gateway = Gateway(channel_id, node.endorsing, node.orderer, feed, node.committed, tail, workers, membership, clock)
+    deliver = DeliverServicer(channel_id, tail, Disclosure(node.read, node.private), clock)
     return Listener(
         config.address,
         tls.mutual(config.tls, membership) if client_certificates else tls.server_credentials(config.tls, None),

@@ -102,3 +102,15 @@ def test_an_unknown_chaincode_or_channel_is_told(found: dict[str, Any]) -> None:
     assert found["unknownChaincode"]["code"] == "FAILED_PRECONDITION"
     assert "no peers available to evaluate chaincode nothing" in found["unknownChaincode"]["message"]
     assert "channel 'nowhere' not found" in found["unknownChannel"]["message"]
+
+
+def test_events_are_replayed_and_taken_up_after_a_checkpoint(found: dict[str, Any]) -> None:
+    events = found["events"]
+    assert events["earliest"] == {"name": "put", "payload": "key", "contract": "basic"}
+    assert events["resumed"]
+
+
+def test_blocks_are_delivered_whole_and_filtered(found: dict[str, Any]) -> None:
+    events = found["events"]
+    assert events["blocks"] == [0, 1]
+    assert events["filtered"] == {"number": 1, "transaction": events["earliestTransaction"]}

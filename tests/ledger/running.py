@@ -24,6 +24,7 @@ from services.common.msp import MembershipFolder
 from services.common.server import utc_now
 from services.ledger import network
 from services.ledger.client import LedgerClient
+from services.ledger.commits import CommitFeed
 from services.ledger.node import Node
 from services.ledger.orderer import OrdererLimits
 from services.ledger.service import listener
@@ -91,6 +92,7 @@ class Running:
     node: Node
     address: str
     workers: Workers
+    feed: CommitFeed
     channels: list[grpc.aio.Channel] = field(default_factory=list)
 
     def channel(self, msp_id: str, name: str) -> grpc.aio.Channel:
@@ -126,7 +128,7 @@ async def running(
     feed = node.start()
     served = listener(config, node, feed, workers, membership, clock)
     try:
-        ledger = Running(organisations, node, await served.start("salus.ledger"), workers)
+        ledger = Running(organisations, node, await served.start("salus.ledger"), workers, feed)
         try:
             yield ledger
         finally:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from services.common import tls
 from services.common.signer import Signer
 from services.ledger import proposal as proposals
 from services.ledger.client import (
+    ChaincodeEvent,
     CommitError,
     CommitStatusError,
     Deadlines,
@@ -142,3 +145,40 @@ async def test_blocks_need_a_role(ledger: Running) -> None:
     with pytest.raises(LedgerError, match="role"):
         async for _ in ledger.client().blocks():
             pass
+
+
+async def test_events_are_followed_and_taken_up_where_one_has_stopped(ledger: Running) -> None:
+    client, auditor = ledger.client(), ledger.client(REGULATOR, "audit")
+    ids = [(await client.submit("sample", "Put", key, "v")).transaction_id for key in "abc"]
+    events = auditor.chaincode_events("sample", start=1)
+    first = await anext(events)
+    assert first == ChaincodeEvent(1, ids[0], "sample", "put", b"a")
+    resumed = auditor.chaincode_events("sample", after=first.transaction_id)
+    async with asyncio.timeout(15):
+        assert [await anext(resumed) for _ in range(2)] == [
+            ChaincodeEvent(2, ids[1], "sample", "put", b"b"),
+            ChaincodeEvent(3, ids[2], "sample", "put", b"c"),
+        ]
+
+
+async def test_events_start_with_what_is_to_come(ledger: Running) -> None:
+    client = ledger.client()
+    await client.submit("sample", "Put", "before", "v")
+    waiting = asyncio.ensure_future(anext(ledger.client(REGULATOR, "audit").chaincode_events("sample")))
+    async with asyncio.timeout(15):
+        while not waiting.done():
+            await client.submit("sample", "Put", "after", "v")
+    assert (await waiting).payload == b"after"
+
+
+async def test_events_need_a_role(ledger: Running) -> None:
+    with pytest.raises(LedgerError, match="role"):
+        await anext(ledger.client().chaincode_events("sample"))
+
+
+async def test_events_of_a_ledger_that_stops_end_as_unavailable(ledger: Running) -> None:
+    waiting = asyncio.ensure_future(anext(ledger.client(REGULATOR, "audit").chaincode_events("sample", start=9)))
+    await asyncio.sleep(0.1)
+    ledger.feed.end_tails()
+    with pytest.raises(LedgerUnavailableError, match="the ledger is stopping"):
+        await waiting

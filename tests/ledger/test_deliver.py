@@ -13,70 +13,12 @@ import grpc.aio
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import events_pb2_grpc
 
-from services.common.signer import Signer
 from services.ledger import blocks
 from services.ledger.proposal import envelope
+from tests.ledger.delivery import NEWEST, OLDEST, UNTIL_READY, Stream, at, seek
 from tests.ledger.running import REGULATOR, A, Running, refusal
-
-OLDEST = ab_pb2.SeekPosition(oldest=ab_pb2.SeekOldest())
-NEWEST = ab_pb2.SeekPosition(newest=ab_pb2.SeekNewest())
-UNTIL_READY = ab_pb2.SeekInfo.SeekBehavior.BLOCK_UNTIL_READY
-FAIL = ab_pb2.SeekInfo.SeekBehavior.FAIL_IF_NOT_READY
-
-
-def at(number: int) -> Any:
-    return ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=number))
-
-
-def seek(
-    signer: Signer,
-    start: Any,
-    stop: Any,
-    *,
-    behavior: int = FAIL,
-    channel: str = "salus",
-    sent: datetime | None = None,
-    signature: bytes | None = None,
-    **header: Any,
-) -> Any:
-    """A signed seek request; other arguments are fields of the channel header, or of SeekInfo."""
-    content = {"content_type": header.pop("content_type", 0)}
-    channel_header = common_pb2.ChannelHeader(
-        type=common_pb2.HeaderType.DELIVER_SEEK_INFO, channel_id=channel, **header
-    )
-    channel_header.timestamp.FromDatetime(sent or datetime.now(UTC))
-    payload = common_pb2.Payload(
-        header=common_pb2.Header(
-            channel_header=channel_header.SerializeToString(),
-            signature_header=common_pb2.SignatureHeader(creator=signer.serialized, nonce=b"n").SerializeToString(),
-        ),
-        data=ab_pb2.SeekInfo(start=start, stop=stop, behavior=behavior, **content).SerializeToString(),
-    ).SerializeToString()
-    return envelope(payload, signer.sign(payload) if signature is None else signature)
-
-
-class Stream:
-    """One stream of the audit service."""
-
-    def __init__(self, ledger: Running, msp_id: str = REGULATOR, name: str = "audit") -> None:
-        self.signer = ledger.organisations.signer(msp_id, name)
-        self.call = events_pb2_grpc.DeliverStub(ledger.channel(msp_id, name)).Deliver(timeout=20)
-
-    async def ask(self, *requests: Any) -> list[Any]:
-        """Numbers of blocks, and names of statuses, until the last request is answered."""
-        answers: list[Any] = []
-        for request in requests:
-            await self.call.write(request)
-            while (response := await self.call.read()) is not grpc.aio.EOF:
-                if response.WhichOneof("Type") == "status":
-                    answers.append(common_pb2.Status.Name(response.status))
-                    break
-                answers.append(response.block.header.number)
-        return answers
 
 
 @pytest.fixture
@@ -184,9 +126,3 @@ async def test_a_revocation_ends_a_stream_that_runs(ledger: Running) -> None:
 async def test_blocks_go_to_those_who_audit(ledger: Running) -> None:
     stream = Stream(ledger, A, "member")
     assert (await refusal(stream.call.read())).code == "PERMISSION_DENIED"
-
-
-@pytest.mark.parametrize("method", ["DeliverFiltered", "DeliverWithPrivateData"])
-async def test_other_deliveries_are_not_offered_yet(ledger: Running, method: str) -> None:
-    stub = events_pb2_grpc.DeliverStub(ledger.channel(REGULATOR, "audit"))
-    assert (await refusal(getattr(stub, method)(timeout=20).read())).code == "UNIMPLEMENTED"

@@ -530,9 +530,3 @@ async def test_a_revoked_member_is_turned_away(ledger: Running) -> None:
             except grpc.aio.AioRpcError as error:
                 codes.add(error.code())
     assert codes <= {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.FAILED_PRECONDITION}
-
-
-async def test_events_are_not_offered_yet(ledger: Running) -> None:
-    client = ledger.client(REGULATOR, "audit")
-    events = gateway(client).ChaincodeEvents(gateway_pb2.SignedChaincodeEventsRequest(), timeout=20)
-    assert (await refusal(events.read())).code == "UNIMPLEMENTED"

@@ -6,7 +6,7 @@ const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 const grpc = require('@grpc/grpc-js');
-const { connect, hash, signers } = require('@hyperledger/fabric-gateway');
+const { checkpointers, connect, hash, signers } = require('@hyperledger/fabric-gateway');
 
 const folder = process.argv[2];
 const profile = JSON.parse(fs.readFileSync(path.join(folder, 'connection.json')));
@@ -76,6 +76,41 @@ async function conflict(contract) {
     return codes;
 }
 
+/** The first `count` of a stream of events, which is then closed. */
+async function first(events, count) {
+    const taken = [];
+    try {
+        for await (const event of events) {
+            taken.push(event);
+            if (taken.length === count) {
+                break;
+            }
+        }
+    } finally {
+        events.close();
+    }
+    return taken;
+}
+
+async function events(network) {
+    const named = (event) => ({ name: event.eventName, payload: text(event.payload), contract: event.chaincodeName });
+    const fromStart = { startBlock: 0n };
+    const [earliest, second] = await first(await network.getChaincodeEvents('basic', fromStart), 2);
+    // Taken up after the first one, as a client that has stopped does.
+    const checkpoint = checkpointers.inMemory();
+    await checkpoint.checkpointChaincodeEvent(earliest);
+    const [resumed] = await first(await network.getChaincodeEvents('basic', { checkpoint }), 1);
+    const [genesis, block] = await first(await network.getBlockEvents(fromStart), 2);
+    const [, filtered] = await first(await network.getFilteredBlockEvents(fromStart), 2);
+    return {
+        earliest: named(earliest),
+        resumed: resumed.transactionId === second.transactionId,
+        blocks: [genesis, block].map((each) => each.getHeader().getNumber()),
+        filtered: { number: filtered.getNumber(), transaction: filtered.getFilteredTransactionsList()[0].getTxid() },
+        earliestTransaction: earliest.transactionId,
+    };
+}
+
 async function main() {
     const [client, otherClient] = [dial('org1.example.com'), dial('org2.example.com')];
     const user = member('org1.example.com', 'User1');
@@ -127,6 +162,8 @@ async function main() {
     });
     const lone = await (await (await oneOrganisation.endorse()).submit()).getStatus();
     found.lone = { code: lone.code, successful: lone.successful };
+
+    found.events = await events(gateway.getNetwork('mychannel'));
 
     for (const each of [gateway, other, admin, impostor]) {
         each.close();
