@@ -18,6 +18,7 @@ One error a phase; the client repeats nothing by itself:
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -221,10 +222,15 @@ class LedgerClient:
 
         Raises LedgerUnavailableError when the stream breaks, LedgerError when the ledger refuses to deliver.
         """
-        stub = events_pb2_grpc.DeliverStub(self.channel)
-        stream = stub.Deliver()
+        wanted, done = self._seek(start, stop), asyncio.Event()
+
+        async def requests() -> AsyncIterator[Any]:
+            yield wanted
+            await done.wait()
+
+        # Given as an iterator, a request that meets a refusal leaves the refusal to be read.
+        stream = events_pb2_grpc.DeliverStub(self.channel).Deliver(requests())
         try:
-            await stream.write(self._seek(start, stop))
             async for response in stream:
                 if response.WhichOneof("Type") == "block":
                     yield response.block
@@ -235,6 +241,7 @@ class LedgerClient:
         except grpc.aio.AioRpcError as error:
             raise _failure(error, LedgerError) from None
         finally:
+            done.set()
             stream.cancel()
 
     async def chaincode_events(
