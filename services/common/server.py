@@ -12,6 +12,7 @@ import json
 import logging
 import secrets
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,11 +93,12 @@ class Listener:
         reflection.enable_server_reflection(names, self.server)
         host = self.address.rpartition(":")[0]
         try:
+            _check_free(self.address)
             port = self.server.add_secure_port(self.address, self.credentials)
-        except RuntimeError:
-            port = 0
-        if port == 0:
-            raise ConfigError(f"cannot listen on {self.address}: the port is in use or the address is not of this host")
+        except (RuntimeError, OSError, ValueError):
+            raise ConfigError(
+                f"cannot listen on {self.address}: the port is in use or the address is not of this host"
+            ) from None
         await self.server.start()
         for name in ("", *names):
             await self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -150,6 +152,15 @@ async def serve(
     log(_logger, logging.INFO, "stopped")
     for each in done:
         each.result()
+
+
+def _check_free(address: str) -> None:
+    """Raises OSError or ValueError for an address that cannot be bound: gRPC would write lines of its own about it."""
+    host, _, port = address.rpartition(":")
+    family, kind, protocol, _, where = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(where)
 
 
 def _serve_metrics(address: str) -> None:
