@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from services.audit.verify import load_roots, verify
 from services.common import tls
 from tests.inference.site import ANN, request, site_of
 from tests.organisations import Organisations
+from tests.processes import announced, start
 
 REGULATOR = "RegulatorMSP"
 
@@ -34,25 +34,6 @@ def write_config(organisations: Organisations, ledger_address: str = "127.0.0.1:
     path = organisations.root / "audit.yaml"
     path.write_text(yaml.safe_dump({**content, **changes}))
     return path
-
-
-async def start(path: Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.audit",
-        "--config",
-        str(path),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
-async def announced(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None
-    line = json.loads(await process.stdout.readline())
-    assert (line["event"], line["service"]) == ("serving", "audit")
-    return str(line["address"])
 
 
 async def followed(process: asyncio.subprocess.Process, block: int) -> str:
@@ -73,15 +54,15 @@ async def test_what_was_followed_survives_a_kill_and_nothing_personal_is_logged(
         await site.serve()
         first = (await site.stub().Diagnose(request("request-1"))).decision
         path = write_config(organisations, site.ledger_address)
-        process = await start(path)
-        await announced(process)
+        process = await start("audit", path)
+        await announced(process, "audit")
         logged = await followed(process, first.block_number)
         process.kill()
         await process.communicate()
         second = (await site.stub().Diagnose(request("request-2", row=1))).decision
 
-        process = await start(path)
-        address = await announced(process)
+        process = await start("audit", path)
+        address = await announced(process, "audit")
         again = await followed(process, second.block_number)
         assert '"block": 0,' not in again
         inspector = organisations.enrol(REGULATOR, "inspector", role="inspector")
@@ -111,7 +92,7 @@ async def test_what_was_followed_survives_a_kill_and_nothing_personal_is_logged(
 async def test_what_it_cannot_start_with_is_one_line(
     organisations: Organisations, changes: dict[str, Any], said: str
 ) -> None:
-    process = await start(write_config(organisations, **changes))
+    process = await start("audit", write_config(organisations, **changes))
     _, error = await process.communicate()
     assert process.returncode == 2
     assert len(error.splitlines()) == 1

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from salus.inference.v1 import inference_pb2_grpc
 from services.common import tls
 from tests.inference.site import ANN, Site, request
 from tests.organisations import Organisations
+from tests.processes import announced, start
 
 
 def write_config(organisations: Organisations, ledger_address: str = "127.0.0.1:1", **changes: Any) -> Path:
@@ -34,25 +32,11 @@ def write_config(organisations: Organisations, ledger_address: str = "127.0.0.1:
     return path
 
 
-async def start(path: Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.inference",
-        "--config",
-        str(path),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
 async def test_it_announces_its_address_serves_ends_when_asked_to_and_logs_nothing_personal(site: Site) -> None:
-    process = await start(write_config(site.organisations, site.ledger_address))
-    assert process.stdout is not None
-    announced = json.loads(await process.stdout.readline())
-    assert (announced["event"], announced["service"]) == ("serving", "inference")
+    process = await start("inference", write_config(site.organisations, site.ledger_address))
+    address = await announced(process, "inference")
     clinician = site.organisations.enrol("HospitalAMSP", "dr-adams", role="clinician")
-    async with tls.connect(announced["address"], clinician, site.organisations.tls_roots) as channel:
+    async with tls.connect(address, clinician, site.organisations.tls_roots) as channel:
         stub: Any = inference_pb2_grpc.InferenceServiceStub(channel)  # type: ignore[no-untyped-call]
         assert [each.ready for each in (await stub.ListModels(pb.ListModelsRequest())).models] == [True]
         with pytest.raises(grpc.aio.AioRpcError):
@@ -77,7 +61,7 @@ async def test_it_announces_its_address_serves_ends_when_asked_to_and_logs_nothi
 async def test_what_it_cannot_start_with_is_one_line(
     organisations: Organisations, changes: dict[str, Any], said: str
 ) -> None:
-    process = await start(write_config(organisations, **changes))
+    process = await start("inference", write_config(organisations, **changes))
     out, err = await process.communicate()
     assert (process.returncode, out) == (2, b"")
     (line,) = err.decode().splitlines()
